@@ -1,0 +1,1 @@
+"""An ExampleValidator that stops the run."""

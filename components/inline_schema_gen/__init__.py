@@ -1,0 +1,1 @@
+"""A schema that is given as text."""

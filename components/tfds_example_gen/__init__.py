@@ -1,0 +1,1 @@
+"""Ingestion of TFDS image-classification datasets."""

@@ -1,0 +1,70 @@
+"""The TfdsExampleGen component."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.tfds_example_gen import executor
+
+
+class TfdsExampleGenSpec(component_spec.ComponentSpec):
+    """Parameters and outputs of `TfdsExampleGen`."""
+
+    PARAMETERS = {
+        "dataset": component_spec.ExecutionParameter(type=str),
+        "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
+        "train_split": component_spec.ExecutionParameter(type=str),
+        "eval_split": component_spec.ExecutionParameter(type=str),
+        "max_examples": component_spec.ExecutionParameter(type=int, optional=True),
+    }
+    INPUTS: dict[str, component_spec.ChannelParameter] = {}
+    OUTPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)
+    }
+
+
+class TfdsExampleGen(base_beam_component.BaseBeamComponent):
+    """Ingests a TFDS image-classification dataset as `tf.Example`.
+
+    The output has the splits `train` and `eval`. Each example holds `image`
+    (encoded bytes, as TFDS keeps them), `label` (int64) and, where TFDS names
+    its classes, `label_name`. The artifact's custom properties tell which data
+    it is: `dataset`, `dataset_version`, and for both splits the TFDS slice and
+    the number of examples.
+
+    Every parameter is part of the cache key, so give `dataset` its version
+    (`fashion_mnist:3.0.1`): another version is then ingested anew.
+    """
+
+    SPEC_CLASS = TfdsExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        dataset: str,
+        train_split: str,
+        eval_split: str,
+        data_dir: str | None = None,
+        max_examples: int | None = None,
+    ):
+        """Creates the component.
+
+        Args:
+          dataset: TFDS name, with the version to read.
+          train_split: TFDS split or slice that becomes `train`.
+          eval_split: TFDS split or slice that becomes `eval`.
+          data_dir: Directory of prepared datasets; None for TFDS's default.
+          max_examples: At most so many examples of each split; None for all.
+        """
+        super().__init__(
+            spec=TfdsExampleGenSpec(
+                dataset=dataset,
+                train_split=train_split,
+                eval_split=eval_split,
+                data_dir=data_dir,
+                max_examples=max_examples,
+                examples=types.Channel(type=standard_artifacts.Examples),
+            )
+        )

@@ -1,0 +1,184 @@
+"""What TfdsExampleGen does: TFDS shards in, `tf.Example` shards out, by Beam."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+import PIL.Image
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tfx import types
+from tfx.components.example_gen import write_split
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components.tfds_example_gen import datasets
+from msg_modules.errors import RunError, root_message
+
+_METRICS_NAMESPACE = "TfdsExampleGen"
+_CHUNK_SIZE = 10_000
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of `TfdsExampleGen`."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Prepares the dataset where needed and writes both splits.
+
+        Raises:
+          RunError: If the dataset cannot be had, a split is unknown or empty,
+            an image does not decode, or fewer examples were read than TFDS
+            promises.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        builder = datasets.load_builder(
+            exec_properties["dataset"], exec_properties.get("data_dir")
+        )
+        datasets.prepare(builder)
+        splits = {
+            name: datasets.resolve_split(
+                builder,
+                exec_properties[f"{name}_split"],
+                exec_properties.get("max_examples"),
+            )
+            for name in ("train", "eval")
+        }
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        examples.split_names = artifact_utils.encode_split_names(list(splits))
+        examples_utils.set_payload_format(
+            examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
+        )
+
+        pipeline = self._make_beam_pipeline()
+        try:
+            with pipeline:
+                for name, split in splits.items():
+                    _ = (
+                        pipeline
+                        | f"Chunks[{name}]" >> beam.Create(_chunks(builder, split))
+                        | f"Spread[{name}]" >> beam.Reshuffle()
+                        | f"Read[{name}]"
+                        >> beam.ParDo(
+                            ReadExamples(
+                                exec_properties["dataset"],
+                                exec_properties.get("data_dir"),
+                                name,
+                            )
+                        )
+                        | f"Write[{name}]"
+                        >> write_split.WriteSplit(
+                            artifact_utils.get_split_uri([examples], name),
+                            example_gen_pb2.FileFormat.FORMAT_TFRECORDS_GZIP,
+                        )
+                    )
+        except Exception as e:
+            raise RunError(
+                f"{builder.info.full_name} could not be read: {root_message(e)};"
+                f" delete {str(builder.data_path)!r} and TFDS prepares it again."
+            ) from e
+
+        examples.set_string_custom_property("dataset", builder.name)
+        examples.set_string_custom_property("dataset_version", str(builder.version))
+        for name, split in splits.items():
+            wanted = builder.info.splits[split].num_examples
+            seen = _count(pipeline, name)
+            if seen != wanted:
+                raise RunError(
+                    f"{builder.info.full_name} promises {wanted} examples in"
+                    f" {split} and {seen} were read; delete"
+                    f" {str(builder.data_path)!r} and TFDS prepares it again."
+                )
+            examples.set_string_custom_property(f"{name}_split", split)
+            examples.set_int_custom_property(f"{name}_num_examples", seen)
+
+
+def _chunks(builder: tfds.core.DatasetBuilder, split: str) -> list[Any]:
+    """Parts of a split that Beam's workers read side by side.
+
+    TFDS's own Beam source parallelises over shards and takes no slice of one;
+    Fashion-MNIST has a single shard for each split.
+    """
+    num_examples = builder.info.splits[split].num_examples
+    return tfds.even_splits(split, math.ceil(num_examples / _CHUNK_SIZE))
+
+
+class ReadExamples(beam.DoFn):
+    """Reads a part of a TFDS split as `tf.Example`, and checks its images."""
+
+    def __init__(self, dataset: str, data_dir: str | None, split: str):
+        """Creates the function.
+
+        Args:
+          dataset: TFDS name with version.
+          data_dir: Directory of prepared datasets; None for TFDS's default.
+          split: Name of the output split, for the count and for messages.
+        """
+        self._dataset = dataset
+        self._data_dir = data_dir
+        self._split = split
+        self._counter = beam.metrics.Metrics.counter(_METRICS_NAMESPACE, split)
+
+    def setup(self) -> None:
+        """Loads the builder, which does not travel between processes."""
+        self._builder = datasets.load_builder(self._dataset, self._data_dir)
+        self._image_key, self._label_key = datasets.feature_keys(self._builder)
+        self._label_names = self._builder.info.features[self._label_key].names or []
+
+    def process(self, chunk: Any) -> Iterator[tf.train.Example]:
+        """Yields the examples of one part of a split.
+
+        Args:
+          chunk: What `tfds.even_splits` returns.
+
+        Raises:
+          RunError: If an image does not decode.
+        """
+        images = self._builder.as_dataset(
+            split=chunk, decoders={self._image_key: tfds.decode.SkipDecoding()}
+        )
+        for element in images.as_numpy_iterator():
+            self._counter.inc()
+            yield self._to_example(element)
+
+    def _to_example(self, element: Mapping[str, Any]) -> tf.train.Example:
+        image = element[self._image_key]
+        label = int(element[self._label_key])
+        try:
+            PIL.Image.open(io.BytesIO(image)).load()
+        except (OSError, SyntaxError, ValueError) as e:
+            raise RunError(
+                f"an image of split {self._split!r} with label {label} and"
+                f" {len(image)} bytes does not decode ({str(e)[:120]})"
+            ) from e
+        feature = {
+            "image": _bytes_feature(image),
+            "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        }
+        if 0 <= label < len(self._label_names):
+            feature["label_name"] = _bytes_feature(self._label_names[label].encode())
+        return tf.train.Example(features=tf.train.Features(feature=feature))
+
+
+def _bytes_feature(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _count(pipeline: beam.Pipeline, split: str) -> int:
+    """How many examples Beam's workers counted for a split."""
+    query = (
+        beam.metrics.MetricsFilter()
+        .with_namespace(_METRICS_NAMESPACE)
+        .with_name(split)
+    )
+    return sum(c.result for c in pipeline.result.metrics().query(query)["counters"])

@@ -1,0 +1,1 @@
+"""The MSG-GAN: preprocessing, networks, losses, training, export."""

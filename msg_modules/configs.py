@@ -1,0 +1,125 @@
+"""The settings of the networks and of their training.
+
+Nothing here imports TensorFlow, so that a command line can show the defaults
+at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from msg_modules.errors import ConfigError
+
+
+def require(condition: bool, field: str, seen: object, wanted: str) -> None:
+    """Raises a `ConfigError` that names the field and what it must be."""
+    if not condition:
+        raise ConfigError(f"{field} is {seen!r}; it must be {wanted}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The generator and the discriminator."""
+
+    network: Literal["compact", "tutorial"] = "compact"
+    """`compact`: small and quick; `tutorial`: the article's networks."""
+
+    latent_dim: int = 64
+    """Length of the latent vector that the generator draws from."""
+
+    def __post_init__(self) -> None:
+        require(self.latent_dim > 0, "model.latent_dim", self.latent_dim, ">= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The training loop."""
+
+    steps: int = 1500
+    """Training steps; each updates both networks once."""
+
+    batch_size: int = 64
+    """Images per replica and step. The global batch is this times the number
+    of replicas."""
+
+    loss: Literal["non_saturating"] = "non_saturating"
+    """Adversarial loss."""
+
+    generator_learning_rate: float = 1e-3
+    """Adam's learning rate for the generator."""
+
+    discriminator_learning_rate: float = 1e-3
+    """Adam's learning rate for the discriminator."""
+
+    beta_1: float = 0.5
+    """Adam's decay rate of the first moment, for both networks."""
+
+    beta_2: float = 0.99
+    """Adam's decay rate of the second moment, for both networks."""
+
+    r1_gamma: float = 0.05
+    """Weight of the R1 gradient penalty on real images; 0 turns it off."""
+
+    r1_interval: int = 16
+    """Apply the R1 penalty every so many steps, multiplied by as much."""
+
+    ema_half_life: int = 2000
+    """Half-life, in images, of the moving average of the generator's weights
+    that is exported; 0 exports the weights as they are."""
+
+    strategy: Literal["auto", "one_device", "mirrored"] = "auto"
+    """`auto`: all GPUs of this machine, or one device; `mirrored`: several
+    replicas, on GPUs or, with `replicas`, on logical CPU devices."""
+
+    replicas: int | None = None
+    """Number of replicas for `mirrored`. Default: one for each GPU."""
+
+    seed: int = 0
+    """Seed of the weights, the latents and the order of the images."""
+
+    report_every: int = 50
+    """Steps between two reports of the losses."""
+
+    sample_every: int = 250
+    """Steps between two sheets of samples from the same latents."""
+
+    checkpoint_every: int = 500
+    """Steps between two checkpoints, from which a stopped run goes on."""
+
+    checkpoint_dir: str | None = None
+    """Directory for the checkpoints of unfinished training. Default:
+    `checkpoints` under the pipeline root."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps",
+            "batch_size",
+            "r1_interval",
+            "report_every",
+            "sample_every",
+            "checkpoint_every",
+        ):
+            value = getattr(self, name)
+            require(value > 0, f"train.{name}", value, "at least 1")
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            value = getattr(self, name)
+            require(value > 0, f"train.{name}", value, "above 0")
+        for name in ("beta_1", "beta_2"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")
+        for name in ("r1_gamma", "ema_half_life", "seed"):
+            value = getattr(self, name)
+            require(value >= 0, f"train.{name}", value, "at least 0")
+        require(
+            self.replicas is None or self.replicas > 0,
+            "train.replicas",
+            self.replicas,
+            "at least 1",
+        )
+        require(
+            self.replicas is None or self.strategy == "mirrored",
+            "train.replicas",
+            self.replicas,
+            "given together with --train.strategy mirrored",
+        )

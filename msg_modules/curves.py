@@ -1,0 +1,37 @@
+"""The losses over time, as a picture."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+
+def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+    """Plots losses and the discriminator's accuracy over the images seen.
+
+    Args:
+      stats: What `reporting.read_stats` returns.
+      path: The PNG.
+    """
+    # Neither slows down an import of this module nor needs a display.
+    from matplotlib.figure import Figure
+
+    images = [line["images"] for line in stats]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    losses, accuracies = figure.subplots(2, 1, sharex=True)
+    for axes, prefix, names in (
+        (losses, "loss", ("generator_loss", "discriminator_loss")),
+        (accuracies, "accuracy", ("real_accuracy", "fake_accuracy")),
+    ):
+        for name in names:
+            axes.plot(images, [line[name] for line in stats], label=name.split("_")[0])
+        axes.set_ylabel(prefix)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    losses.set_title("Adversarial losses, and images the discriminator tells right")
+    accuracies.set_ylim(0, 1)
+    accuracies.set_xlabel("real images seen")
+    part = path.with_name(f".{path.name}.part.png")
+    figure.savefig(part, dpi=120)
+    part.replace(path)

@@ -1,0 +1,61 @@
+"""Choosing where the replicas run."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from msg_modules.errors import ConfigError
+
+
+def make_strategy(strategy: str, replicas: int | None) -> tf.distribute.Strategy:
+    """Creates the distribution strategy.
+
+    Args:
+      strategy: `auto`, `one_device` or `mirrored`.
+      replicas: Replicas of `mirrored`; more than there are GPUs are put on as
+        many logical CPU devices. None for one on each GPU.
+
+    Returns:
+      The strategy; for one device TensorFlow's default one, which costs nothing.
+
+    Raises:
+      ConfigError: If the replicas cannot be had.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if strategy == "one_device" or (strategy == "auto" and len(gpus) < 2):
+        return tf.distribute.get_strategy()
+    if replicas is None or replicas <= len(gpus):
+        if not gpus:
+            raise ConfigError(
+                "train.strategy is 'mirrored' and this machine has no GPU; say how"
+                " many replicas shall share the CPU with --train.replicas."
+            )
+        return tf.distribute.MirroredStrategy(gpus[:replicas])
+    return tf.distribute.MirroredStrategy(_logical_cpus(replicas))
+
+
+def configure_devices(strategy: str, replicas: int | None) -> None:
+    """Divides the CPU into logical devices, if the replicas need them.
+
+    TensorFlow lets this happen only before anything has run on a device: call
+    it first in a process that trains later.
+    """
+    if strategy == "mirrored" and replicas is not None:
+        physical = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            physical, [tf.config.LogicalDeviceConfiguration()] * replicas
+        )
+
+
+def _logical_cpus(replicas: int) -> list[str]:
+    devices = tf.config.list_logical_devices("CPU")
+    if len(devices) < replicas:
+        try:
+            configure_devices("mirrored", replicas)
+        except RuntimeError as e:
+            raise ConfigError(
+                f"train.replicas is {replicas} and the CPU was set up as"
+                f" {len(devices)} device(s) before; call configure_devices first."
+            ) from e
+        devices = tf.config.list_logical_devices("CPU")
+    return [device.name for device in devices[:replicas]]

@@ -1,0 +1,38 @@
+"""The two kinds of failure a user is told about in one line."""
+
+import re
+
+
+class ConfigError(ValueError):
+    """An argument is wrong; nothing was started. Exit status 2."""
+
+
+class RunError(RuntimeError):
+    """A run met something it cannot go on with. Exit status 1."""
+
+
+_TRACEBACK_LAST_LINE = re.compile(r"^(?:[\w.]+(?:Error|Exception)): (?P<message>.+)$")
+_BEAM_SUFFIX = re.compile(r"( \[(?:while running|Op:).*?\])+$")
+
+
+def root_message(error: BaseException) -> str:
+    """The message of the error that began it all, in one line.
+
+    Beam hands a worker's error over as the text of its traceback; the cause is
+    then the last line of that text which names an exception.
+
+    Args:
+      error: What was caught.
+
+    Returns:
+      One line, without the names of Beam steps and TensorFlow operations.
+    """
+    while error.__cause__ is not None and not isinstance(
+        error, (ConfigError, RunError)
+    ):
+        error = error.__cause__
+    message = str(error).strip() or type(error).__name__
+    for line in message.splitlines():
+        if match := _TRACEBACK_LAST_LINE.match(line.strip()):
+            message = match["message"]
+    return _BEAM_SUFFIX.sub("", message.splitlines()[0]).strip()

@@ -1,0 +1,112 @@
+"""The generator as a SavedModel that needs none of this code."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+from msg_modules.errors import RunError
+from msg_modules.preprocessing import PYRAMID_KEYS
+
+_CHECKED_SAMPLES = 64
+_WARMUP_BATCHES = (1, 8)
+
+
+class ServedGenerator(tf.Module):
+    """The two signatures of the pushed model."""
+
+    def __init__(self, generator: keras.Model, latent_dim: int):
+        """Wraps a generator in inference mode.
+
+        Args:
+          generator: Latents -> pyramid, smallest first.
+          latent_dim: Length of the latent vector.
+        """
+        super().__init__()
+        self._generator = generator
+        self._latent_dim = latent_dim
+        self.generate = tf.function(
+            self._generate,
+            input_signature=[tf.TensorSpec([None, latent_dim], tf.float32, "latents")],
+        )
+        self.sample = tf.function(
+            self._sample,
+            input_signature=[
+                tf.TensorSpec([], tf.int32, "num_images"),
+                tf.TensorSpec([], tf.int64, "seed"),
+            ],
+        )
+
+    def _generate(self, latents: tf.Tensor) -> dict[str, tf.Tensor]:
+        pyramid = self._generator(latents, training=False)
+        return dict(zip(PYRAMID_KEYS, pyramid, strict=True))
+
+    def _sample(self, num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        latents = tf.random.stateless_normal(
+            [num_images, self._latent_dim], seed=tf.stack([seed, 0])
+        )
+        return self._generate(latents)
+
+
+def export(generator: keras.Model, latent_dim: int, directory: str) -> None:
+    """Writes the SavedModel, with TensorFlow Serving's warm-up requests.
+
+    Args:
+      generator: Latents -> pyramid, smallest first.
+      latent_dim: Length of the latent vector.
+      directory: Where the SavedModel shall be; it is written beside it and
+        renamed.
+
+    Raises:
+      RunError: If the generator's images are not finite or leave [-1, 1].
+    """
+    served = ServedGenerator(generator, latent_dim)
+    _check(served)
+    target = pathlib.Path(directory)
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    tf.saved_model.save(
+        served,
+        str(part),
+        signatures={"serving_default": served.generate, "sample": served.sample},
+    )
+    _write_warmup_requests(part, latent_dim)
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+def _check(served: ServedGenerator) -> None:
+    images = served.sample(tf.constant(_CHECKED_SAMPLES), tf.constant(0, tf.int64))
+    for name, values in images.items():
+        if not np.all(np.isfinite(values)):
+            raise RunError(
+                f"The generator draws NaN or infinite values in {name}; it is not"
+                " exported. Train again with lower learning rates."
+            )
+        if np.max(np.abs(values)) > 1.0:
+            raise RunError(
+                f"The generator's {name} reaches {np.max(np.abs(values)):.3g}, beyond"
+                " [-1, 1]; end its network in tanh."
+            )
+
+
+def _write_warmup_requests(directory: pathlib.Path, latent_dim: int) -> None:
+    """Requests that TensorFlow Serving sends itself before it takes others."""
+    path = directory / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for batch in _WARMUP_BATCHES:
+            latents = tf.make_tensor_proto(np.zeros([batch, latent_dim], np.float32))
+            request = predict_pb2.PredictRequest(
+                model_spec=model_pb2.ModelSpec(signature_name="serving_default"),
+                inputs={"latents": latents},
+            )
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())

@@ -1,0 +1,108 @@
+"""The losses over time, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules import console
+from msg_modules.gan import METRICS
+
+_STATS_FILE = "stats.jsonl"
+# Where nobody watches a progress bar, a line this often.
+_SECONDS_PER_LINE = 10.0
+
+
+class Reporter:
+    """Writes `stats.jsonl` and TensorBoard's files, and prints lines.
+
+    A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
+    over all resumptions), `images_per_second` and the mean since the line
+    before of each of `gan.METRICS`.
+    """
+
+    def __init__(self, work_dir: pathlib.Path, batch_size: int, first_step: int):
+        """Opens the files.
+
+        Args:
+          work_dir: Directory of the training.
+          batch_size: Global batch size, to count images.
+          first_step: Reports of later steps are dropped: the training goes on
+            from here, and makes them again.
+        """
+        self._path = work_dir / _STATS_FILE
+        self._batch_size = batch_size
+        kept = [line for line in read_stats(work_dir) if line["step"] <= first_step]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._seconds = kept[-1]["seconds"] if kept else 0.0
+        self._last_step = kept[-1]["step"] if kept else 0
+        self._printed = -_SECONDS_PER_LINE
+        self._writer = tf.summary.create_file_writer(str(work_dir / "tensorboard"))
+
+    def report(self, step: int, means: np.ndarray, seconds: float) -> None:
+        """Writes one report.
+
+        Args:
+          step: Finished steps.
+          means: Mean of each of `gan.METRICS` since the last report.
+          seconds: Time since the last report.
+        """
+        images = (step - self._last_step) * self._batch_size
+        self._seconds += seconds
+        self._last_step = step
+        line: dict[str, Any] = {
+            "step": step,
+            "images": step * self._batch_size,
+            "seconds": round(self._seconds, 3),
+            "images_per_second": round(images / seconds, 1),
+            **{name: float(mean) for name, mean in zip(METRICS, means, strict=True)},
+        }
+        with self._path.open("a") as f:
+            f.write(json.dumps(line) + "\n")
+        with self._writer.as_default(step=step):
+            for name in (*METRICS, "images_per_second"):
+                tf.summary.scalar(name, line[name])
+        self._print(line)
+
+    def _print(self, line: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if not console.is_terminal() and now - self._printed < _SECONDS_PER_LINE:
+            return
+        self._printed = now
+        console.say(
+            f"  step {line['step']:>6,}  images {line['images']:>9,}"
+            f"  generator loss {line['generator_loss']:.3f}"
+            f"  discriminator loss {line['discriminator_loss']:.3f}"
+            f"  told apart: real {line['real_accuracy']:.0%},"
+            f" generated {line['fake_accuracy']:.0%}"
+            f"  {line['images_per_second']:.0f} images/s"
+        )
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+
+def read_stats(directory: pathlib.Path) -> list[dict[str, Any]]:
+    """The reports of a training, oldest first; a half-written line is dropped."""
+    path = directory / _STATS_FILE
+    stats = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            stats.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return stats

@@ -1,0 +1,71 @@
+"""What TFX's Trainer calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+from typing import Any
+
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from msg_modules import checkpoints, curves, dataset, export, reporting, sheets, training
+from msg_modules.configs import ModelConfig, TrainConfig
+
+SHEET_NAME = "sheet.png"
+CURVES_NAME = "losses.png"
+ANIMATION_NAME = "training.gif"
+
+
+def to_custom_config(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
+    """The settings as the Trainer's `custom_config`; `steps` goes in TrainArgs."""
+    recipe = dataclasses.asdict(train)
+    del recipe["steps"]
+    return {"model": dataclasses.asdict(model), "train": recipe}
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains, exports the generator and draws what people look at.
+
+    Args:
+      fn_args: TFX's arguments; `custom_config` as `to_custom_config` makes it,
+        with a `checkpoint_dir`. `model_run_dir` gets `sheet.png`, `losses.png`,
+        `training.gif`, `samples/`, `stats.jsonl`, `tensorboard/` and the last
+        `checkpoints/`.
+
+    Raises:
+      ConfigError: If the settings do not fit.
+      RunError: If the training cannot go on.
+    """
+    settings = fn_args.custom_config
+    model = ModelConfig(**settings["model"])
+    config = TrainConfig(**settings["train"], steps=fn_args.train_steps)
+    work_dir = checkpoints.work_dir(
+        config.checkpoint_dir or fn_args.model_run_dir,
+        model,
+        config,
+        data=",".join(fn_args.train_files),
+    )
+    pyramids = dataset.load_pyramids(fn_args.train_files)
+    gan = training.train(model, config, pyramids, work_dir)
+    export.export(gan.ema_generator, model.latent_dim, fn_args.serving_model_dir)
+    run_dir = pathlib.Path(fn_args.model_run_dir)
+    shutil.copytree(work_dir, run_dir, dirs_exist_ok=True)
+    draw_results(run_dir)
+    checkpoints.mark_finished(work_dir)
+
+
+def draw_results(run_dir: pathlib.Path) -> None:
+    """Draws the sheet, the curves and the animation of a finished training.
+
+    Args:
+      run_dir: A directory with `samples/` and `stats.jsonl`.
+    """
+    samples = run_dir / "samples"
+    steps = sheets.read_steps(samples)
+    sheet = sheets.side_by_side(
+        [sheets.read_real(samples), steps[-1]], ["training images", "generated images"]
+    )
+    sheets.save_image(sheet, run_dir / SHEET_NAME)
+    sheets.save_animation(steps, run_dir / ANIMATION_NAME)
+    curves.save_curves(reporting.read_stats(run_dir), run_dir / CURVES_NAME)

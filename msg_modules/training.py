@@ -1,0 +1,140 @@
+"""The training loop: steps, reports, samples and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules import checkpoints, console, dataset, sheets
+from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.distribution import make_strategy
+from msg_modules.errors import RunError
+from msg_modules.gan import METRICS, Gan
+from msg_modules.reporting import Reporter
+
+# How long the steps between two looks at the clock may take: a progress bar
+# moves and Ctrl-C is answered this often.
+_SECONDS_PER_CALL = 1.0
+_SHEET_IMAGES = 40
+
+
+def train(
+    model: ModelConfig,
+    config: TrainConfig,
+    pyramids: Sequence[np.ndarray],
+    work_dir: pathlib.Path,
+) -> Gan:
+    """Trains a GAN, or goes on with what an interrupted call left.
+
+    Args:
+      model: The networks.
+      config: The recipe.
+      pyramids: The training images, `[num_images, size, size, 1]` in [-1, 1],
+        smallest scale first.
+      work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`.
+
+    Returns:
+      The trained networks.
+
+    Raises:
+      ConfigError: If the replicas cannot be had.
+      RunError: If there are fewer images than a batch, or a loss is not finite.
+    """
+    strategy = make_strategy(config.strategy, config.replicas)
+    num_replicas = strategy.num_replicas_in_sync
+    with strategy.scope():
+        gan = Gan(model, config, num_replicas)
+    kept = checkpoints.Checkpoints(gan, work_dir)
+    step = kept.restore(up_to=config.steps)
+    if step:
+        console.say(f"  resuming from step {step:,} of {config.steps:,}")
+    batches = iter(
+        strategy.distribute_datasets_from_function(
+            lambda context: dataset.training_dataset(
+                pyramids,
+                replica_batch_size=config.batch_size,
+                num_replicas=num_replicas,
+                seed=config.seed,
+                first_step=step,
+                context=context,
+            )
+        )
+    )
+    run_steps = _compile(strategy, gan, config)
+    samples = sheets.SampleSheets(
+        work_dir / "samples", _SHEET_IMAGES, model.latent_dim, config.seed
+    )
+    samples.draw_real(pyramids)
+
+    seconds_per_step = math.inf
+    sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
+    with (
+        Reporter(work_dir, gan.global_batch_size, first_step=step) as reporter,
+        console.progress("training", config.steps, step) as show,
+    ):
+        while step < config.steps:
+            next_event = min(
+                config.steps,
+                *(
+                    (step // every + 1) * every
+                    for every in (
+                        config.report_every,
+                        config.sample_every,
+                        config.checkpoint_every,
+                    )
+                ),
+            )
+            count = max(1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step)))
+            start = time.monotonic()
+            sums += run_steps(batches, tf.constant(count)).numpy()
+            seconds_per_step = (time.monotonic() - start) / count
+            step += count
+            show(step)
+            if not np.all(np.isfinite(sums)):
+                raise RunError(_diverged(sums, since, step, work_dir))
+            at_end = step == config.steps
+            if step % config.report_every == 0 or at_end:
+                reporter.report(step, sums / (step - since), time.monotonic() - began)
+                sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
+            if step % config.sample_every == 0 or at_end:
+                samples.draw(gan.ema_generator, step)
+            if step % config.checkpoint_every == 0 or at_end:
+                kept.save()
+    return gan
+
+
+def _compile(
+    strategy: tf.distribute.Strategy, gan: Gan, config: TrainConfig
+) -> tf.types.experimental.PolymorphicFunction:
+    """Makes the function that runs many steps without coming back to Python."""
+
+    @tf.function
+    def run_steps(batches: tf.distribute.DistributedIterator, count: tf.Tensor):
+        sums = tf.zeros([len(METRICS)])
+        for _ in tf.range(count):
+            images = next(batches)
+            if config.r1_gamma > 0 and gan.step % config.r1_interval == 0:
+                shares = strategy.run(gan.replica_step, (images, True))
+            else:
+                shares = strategy.run(gan.replica_step, (images, False))
+            sums += strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+            gan.step.assign_add(1)
+            gan.update_average()
+        return sums
+
+    return run_steps
+
+
+def _diverged(sums: np.ndarray, since: int, step: int, work_dir: pathlib.Path) -> str:
+    names = [name for name, value in zip(METRICS, sums, strict=True) if not np.isfinite(value)]
+    return (
+        f"{' and '.join(names)} became NaN or infinite between steps {since} and"
+        f" {step}; use a lower --train.generator-learning-rate and"
+        " --train.discriminator-learning-rate. The last good checkpoint is kept in"
+        f" {work_dir}."
+    )

@@ -1,0 +1,194 @@
+"""The command `local_runner.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import filelock
+
+from msg_modules import console
+from msg_modules.errors import ConfigError, RunError, root_message
+from pipeline import cli
+from pipeline.configs import PipelineConfig
+
+if TYPE_CHECKING:
+    from pipeline.results import Results
+
+_DESCRIPTION = (
+    "Runs the pipeline on this machine: ingests images, trains the GAN and pushes"
+    " its generator. A second run answers what did not change from its cache, and an"
+    " interrupted training goes on where it was."
+)
+_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM.
+
+    An `Exception`, so that TFX records the execution as failed and removes its
+    unfinished outputs, which it does not on KeyboardInterrupt.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+      argv: The arguments; None for the process's own.
+
+    Returns:
+      The exit status: 0 if the run finished, 1 if it failed, 2 for wrong
+      arguments, 130 if it was interrupted.
+    """
+    try:
+        args = cli.parse(
+            cli.RunnerArgs,
+            sys.argv[1:] if argv is None else argv,
+            prog="local_runner.py",
+            description=_DESCRIPTION,
+        )
+        config = _absolute(args.config)
+        console.quiet_libraries(args.verbose)
+        _make_writable(config)
+        with filelock.FileLock(
+            pathlib.Path(config.pipeline_root) / ".lock", blocking=False
+        ):
+            _catch_signals()
+            return _run(config, args.verbose)
+    except ConfigError as e:
+        console.fail(str(e))
+        return _USAGE
+    except filelock.Timeout:
+        console.fail(
+            f"Another run uses {config.pipeline_root!r}; wait for it to end, or give"
+            " this one another --pipeline-root."
+        )
+        return _FAILED
+    except Interrupted:
+        console.fail("Interrupted before the pipeline began; nothing was changed.")
+        return _INTERRUPTED
+
+
+def _absolute(config: PipelineConfig) -> PipelineConfig:
+    """The same config, with paths that hold in any working directory."""
+    return dataclasses.replace(
+        config,
+        pipeline_root=str(pathlib.Path(config.pipeline_root).absolute()),
+        serving_dir=str(config.serving_path.absolute()),
+        train=dataclasses.replace(
+            config.train, checkpoint_dir=str(config.checkpoint_path.absolute())
+        ),
+    )
+
+
+def _make_writable(config: PipelineConfig) -> None:
+    """Finds out now, and not after the training, that a place cannot be written."""
+    for field, path in (
+        ("pipeline_root", pathlib.Path(config.pipeline_root)),
+        ("serving_dir", config.serving_path),
+        ("train.checkpoint_dir", config.checkpoint_path),
+    ):
+        probe = path / f".probe-{os.getpid()}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as e:
+            raise ConfigError(
+                f"{field} is {str(path)!r}, which cannot be written"
+                f" ({e.strerror}); name a directory that can."
+            ) from e
+
+
+def _catch_signals() -> None:
+    """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        raise Interrupted
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+
+
+def _run(config: PipelineConfig, verbose: bool) -> int:
+    start = time.monotonic()
+    console.say("Loading TensorFlow and TFX ...")
+    # Here and not above: these take half a minute, and `--help` needs none.
+    from msg_modules.distribution import configure_devices
+    from pipeline import datasets, local_dag_runner, results
+    from pipeline.pipeline import create_pipeline
+
+    console.say(f"Loading TensorFlow and TFX: done ({time.monotonic() - start:.1f} s)")
+    configure_devices(config.train.strategy, config.train.replicas)
+    data, warning = datasets.resolve(config.data)
+    config = dataclasses.replace(config, data=data)
+    if warning:
+        console.warn(warning)
+    console.say(f"Dataset {data.dataset}, pipeline root {config.pipeline_root}")
+    try:
+        local_dag_runner.LocalDagRunner().run(create_pipeline(config))
+    except local_dag_runner.ComponentFailed as failure:
+        return _explain(failure, verbose)
+    _summarise(results.find(config), time.monotonic() - start)
+    if warning:
+        console.warn(warning)
+    return 0
+
+
+def _explain(failure: Exception, verbose: bool) -> int:
+    """Says in one line what went wrong in a component."""
+    cause = failure.__cause__
+    if isinstance(cause, Interrupted):
+        console.fail(
+            f"Interrupted in {failure}. Run the same command again: it goes on with"
+            " what was finished."
+        )
+        return _INTERRUPTED
+    if verbose:
+        traceback.print_exception(cause)
+    hint = "" if verbose or _is_ours(cause) else " (--verbose shows more)"
+    console.fail(f"{failure} failed: {root_message(cause)}{hint}")
+    return _FAILED
+
+
+def _is_ours(error: BaseException | None) -> bool:
+    return isinstance(error, (ConfigError, RunError))
+
+
+def _summarise(found: Results, seconds: float) -> None:
+    """Says where everything lies and what to do next."""
+    from msg_modules import trainer
+
+    run = found.model_run
+    lines = [
+        ("Sheet, real and generated", run / trainer.SHEET_NAME),
+        ("Loss curves", run / trainer.CURVES_NAME),
+        ("Animation of the training", run / trainer.ANIMATION_NAME),
+        ("Samples, TensorBoard, stats", run),
+        ("Pushed generator", found.pushed),
+    ]
+    console.say(f"\nFinished in {seconds:.0f} s.")
+    for name, path in lines:
+        console.say(f"  {name + ':':<29}{_short(path)}")
+    console.say("\nDraw from the generator:")
+    console.say(
+        f"  uv run msg-gan sample --model {_short(found.pushed.parent)}"
+        " --num-images 64 --output grid.png"
+    )
+
+
+def _short(path: pathlib.Path) -> str:
+    """The path as one would type it here."""
+    here = pathlib.Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,125 @@
+"""The pipeline: which component takes what from which."""
+
+from __future__ import annotations
+
+import pathlib
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx import v1 as tfx
+
+from components.blocking_example_validator.component import BlockingExampleValidator
+from components.inline_schema_gen.component import InlineSchemaGen
+from components.tfds_example_gen.component import TfdsExampleGen
+from msg_modules import (
+    checkpoints,
+    dataset,
+    export,
+    gan,
+    losses,
+    models,
+    preprocessing,
+    trainer,
+    training,
+)
+from msg_modules.errors import ConfigError
+from pipeline.configs import PipelineConfig
+from pipeline.fingerprint import source_fingerprint
+
+_DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
+
+_TRAINING_CODE = (checkpoints, dataset, export, gan, losses, models, trainer, training)
+
+
+def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
+    """Wires the components.
+
+    Args:
+      config: All settings, with the dataset resolved
+        (`pipeline.datasets.resolve`).
+
+    Returns:
+      A pipeline that either runner takes.
+
+    Raises:
+      ConfigError: If the schema file cannot be read.
+    """
+    example_gen = TfdsExampleGen(
+        dataset=config.data.dataset,
+        data_dir=config.data.data_dir,
+        train_split=config.data.train_split,
+        eval_split=config.data.eval_split,
+        max_examples=config.data.max_examples,
+    )
+    schema_gen = InlineSchemaGen(schema_text=_schema_text(config)).with_id("SchemaGen")
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+    )
+    example_validator = BlockingExampleValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+    ).with_id("ExampleValidator")
+    transform = tfx.components.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
+        # No analyzer looks at the data as a whole, and the statistics of
+        # pixels after the resize tell nobody anything.
+        disable_statistics=True,
+        custom_config={"code": source_fingerprint(preprocessing)},
+    )
+    transform.add_upstream_node(example_validator)
+    gan_trainer = tfx.components.Trainer(
+        run_fn=f"{trainer.__name__}.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema_gen.outputs["schema"],
+        train_args=tfx.proto.TrainArgs(num_steps=config.train.steps),
+        eval_args=tfx.proto.EvalArgs(),
+        custom_config={
+            **trainer.to_custom_config(config.model, config.train),
+            "code": source_fingerprint(*_TRAINING_CODE),
+        },
+    )
+    pusher = tfx.components.Pusher(
+        model=gan_trainer.outputs["model"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(
+                base_directory=str(config.serving_path.absolute())
+            )
+        ),
+    )
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=config.pipeline_root,
+        components=[
+            example_gen,
+            schema_gen,
+            statistics_gen,
+            example_validator,
+            transform,
+            gan_trainer,
+            pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=(
+            tfx.orchestration.metadata.sqlite_metadata_connection_config(
+                str(config.metadata_path)
+            )
+        ),
+        beam_pipeline_args=config.beam.pipeline_args,
+    )
+
+
+def _schema_text(config: PipelineConfig) -> str:
+    """The schema file of the config, or ours with the dataset's classes."""
+    path = pathlib.Path(config.data.schema or _DEFAULT_SCHEMA)
+    try:
+        schema = text_format.Parse(path.read_text(), schema_pb2.Schema())
+    except (OSError, text_format.ParseError) as e:
+        raise ConfigError(f"data.schema {str(path)!r} cannot be read: {e}") from e
+    if config.data.schema is None and config.data.num_classes is not None:
+        label = next(f for f in schema.feature if f.name == "label")
+        label.int_domain.max = config.data.num_classes - 1
+    return text_format.MessageToString(schema)

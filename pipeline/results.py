@@ -1,0 +1,67 @@
+"""What a finished run left, found through ML Metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+
+from pipeline.configs import PipelineConfig
+
+_LATEST = "latest"
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Where the results of the newest run lie.
+
+    Attributes:
+      model_run: Directory with the sheet, the curves and the animation.
+      pushed: The version directory, None if nothing was pushed.
+    """
+
+    model_run: pathlib.Path
+    pushed: pathlib.Path | None
+
+
+def find(config: PipelineConfig) -> Results:
+    """Looks up the outputs of the newest run of a pipeline.
+
+    Also points `latest` in the pipeline root at the training's directory.
+    """
+    connection = metadata.sqlite_metadata_connection_config(str(config.metadata_path))
+    with metadata.Metadata(connection) as handle:
+        model_run = _output(handle.store, config.name, "Trainer", "ModelRun")
+        pushed = _output(handle.store, config.name, "Pusher", "PushedModel")
+    run_dir = pathlib.Path(model_run.uri)
+    _point(pathlib.Path(config.pipeline_root) / _LATEST, run_dir)
+    destination = pushed.custom_properties["pushed_destination"].string_value
+    return Results(run_dir, pathlib.Path(destination) if destination else None)
+
+
+def _output(
+    store: metadata_store.MetadataStore, pipeline: str, component: str, artifact_type: str
+) -> metadata_store_pb2.Artifact:
+    """The newest output of a component, cached or not."""
+    context = store.get_context_by_type_and_name("node", f"{pipeline}.{component}")
+    execution = max(
+        store.get_executions_by_context(context.id), key=lambda execution: execution.id
+    )
+    events = store.get_events_by_execution_ids([execution.id])
+    ids = [e.artifact_id for e in events if e.type == metadata_store_pb2.Event.OUTPUT]
+    return next(
+        artifact
+        for artifact in store.get_artifacts_by_id(ids)
+        if artifact.type == artifact_type
+    )
+
+
+def _point(link: pathlib.Path, target: pathlib.Path) -> None:
+    part = link.with_name(f".{link.name}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(os.path.relpath(target, link.parent))
+    part.replace(link)
