@@ -26,7 +26,6 @@ _KNOWN_NOISE = re.compile(
     r"property_predicate is not supported"
     r"|does not have payload_format custom property"
     r"|^Execution \d+ failed"
-    r"|Couldn't find python-snappy|No iterator is returned by the process"
     r"|going to push the model without validation"
     r"|^Retrying \(Retry"
 )
@@ -61,14 +60,19 @@ def warn(message: str) -> None:
     """Prints a framed warning that nobody overlooks."""
     console.print(
         rich.panel.Panel(
-            rich.text.Text(message), title="Warning", border_style="yellow", expand=False
+            rich.text.Text(message),
+            title="Warning",
+            border_style="yellow",
+            expand=False,
         )
     )
 
 
 def fail(message: str) -> None:
     """Prints why it went wrong, in one line, to standard error."""
-    error_console.print(f"error: {' '.join(message.split())}", markup=False, style="red")
+    error_console.print(
+        f"error: {' '.join(message.split())}", markup=False, style="red"
+    )
 
 
 def is_terminal() -> bool:
@@ -77,7 +81,9 @@ def is_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+def progress(
+    description: str, total: int, done: int = 0
+) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal, nothing elsewhere.
 
     Args:
@@ -100,4 +106,3 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[
     ) as bar:
         task = bar.add_task(description, total=total, completed=done)
         yield lambda completed: bar.update(task, completed=completed)
-

@@ -49,7 +49,9 @@ def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
         ) from e
     if not batches:
         raise RunError(f"There are no transformed examples in {file_pattern}.")
-    return tuple(np.concatenate([batch[key] for batch in batches]) for key in PYRAMID_KEYS)
+    return tuple(
+        np.concatenate([batch[key] for batch in batches]) for key in PYRAMID_KEYS
+    )
 
 
 def training_dataset(
@@ -98,7 +100,9 @@ def training_dataset(
 
     def batch(number: tf.Tensor) -> Pyramid:
         step, replica = number // replicas_here, number % replicas_here
-        start = step * global_batch_size + (first_replica + replica) * replica_batch_size
+        start = (
+            step * global_batch_size + (first_replica + replica) * replica_batch_size
+        )
         positions = start + tf.range(replica_batch_size, dtype=tf.int64)
         indices = _shuffled_index(positions, num_images, seed)
         return tuple(tf.gather(scale, indices) for scale in images)

@@ -1,4 +1,4 @@
-"""The two kinds of failure a user is told about in one line."""
+"""Why a run ends early, as a user is told in one line."""
 
 import re
 
@@ -9,6 +9,21 @@ class ConfigError(ValueError):
 
 class RunError(RuntimeError):
     """A run met something it cannot go on with. Exit status 1."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C, or a request to end such as a preempted pod gets.
+
+    An `Exception`, unlike KeyboardInterrupt: TFX then records the execution as
+    failed and removes its unfinished outputs.
+
+    Attributes:
+      signal_number: SIGINT or SIGTERM.
+    """
+
+    def __init__(self, signal_number: int):
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.signal_number = signal_number
 
 
 _TRACEBACK_LAST_LINE = re.compile(r"^(?:[\w.]+(?:Error|Exception)): (?P<message>.+)$")

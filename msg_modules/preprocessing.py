@@ -68,9 +68,7 @@ def _decode_image(encoded: tf.Tensor) -> tf.Tensor:
     image = tf.cond(
         has_size,
         lambda: image,
-        lambda: tf.image.resize_with_pad(
-            image, IMAGE_SIZE, IMAGE_SIZE, antialias=True
-        ),
+        lambda: tf.image.resize_with_pad(image, IMAGE_SIZE, IMAGE_SIZE, antialias=True),
     )
     return tf.ensure_shape(image, [IMAGE_SIZE, IMAGE_SIZE, 1])
 

@@ -20,7 +20,11 @@ class Generator:
       path: The version directory it was loaded from.
     """
 
-    def __init__(self, path: pathlib.Path, signatures: dict[str, tf.types.experimental.PolymorphicFunction]):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        signatures: dict[str, tf.types.experimental.PolymorphicFunction],
+    ):
         """Takes the signatures; use `load_generator`."""
         self.path = path
         self._generate = signatures["serving_default"]

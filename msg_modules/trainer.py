@@ -9,7 +9,15 @@ from typing import Any
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from msg_modules import checkpoints, curves, dataset, export, reporting, sheets, training
+from msg_modules import (
+    checkpoints,
+    curves,
+    dataset,
+    export,
+    reporting,
+    sheets,
+    training,
+)
 from msg_modules.configs import ModelConfig, TrainConfig
 
 SHEET_NAME = "sheet.png"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ import tensorflow as tf
 from msg_modules import checkpoints, console, dataset, sheets
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.distribution import make_strategy
-from msg_modules.errors import RunError
+from msg_modules.errors import Interrupted, RunError
 from msg_modules.gan import METRICS, Gan
 from msg_modules.reporting import Reporter
 
@@ -74,6 +75,7 @@ def train(
     seconds_per_step = math.inf
     sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
     with (
+        _saved_if_interrupted(kept),
         Reporter(work_dir, gan.global_batch_size, first_step=step) as reporter,
         console.progress("training", config.steps, step) as show,
     ):
@@ -89,7 +91,9 @@ def train(
                     )
                 ),
             )
-            count = max(1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step)))
+            count = max(
+                1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step))
+            )
             start = time.monotonic()
             sums += run_steps(batches, tf.constant(count)).numpy()
             seconds_per_step = (time.monotonic() - start) / count
@@ -108,13 +112,25 @@ def train(
     return gan
 
 
+@contextlib.contextmanager
+def _saved_if_interrupted(kept: checkpoints.Checkpoints) -> Iterator[None]:
+    """Keeps the steps since the last checkpoint when a person stops the run."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        kept.save()
+        raise
+
+
 def _compile(
     strategy: tf.distribute.Strategy, gan: Gan, config: TrainConfig
 ) -> tf.types.experimental.PolymorphicFunction:
     """Makes the function that runs many steps without coming back to Python."""
 
     @tf.function
-    def run_steps(batches: tf.distribute.DistributedIterator, count: tf.Tensor):
+    def run_steps(
+        batches: tf.distribute.DistributedIterator, count: tf.Tensor
+    ) -> tf.Tensor:
         sums = tf.zeros([len(METRICS)])
         for _ in tf.range(count):
             images = next(batches)
@@ -131,7 +147,11 @@ def _compile(
 
 
 def _diverged(sums: np.ndarray, since: int, step: int, work_dir: pathlib.Path) -> str:
-    names = [name for name, value in zip(METRICS, sums, strict=True) if not np.isfinite(value)]
+    names = [
+        name
+        for name, value in zip(METRICS, sums, strict=True)
+        if not np.isfinite(value)
+    ]
     return (
         f"{' and '.join(names)} became NaN or infinite between steps {since} and"
         f" {step}; use a lower --train.generator-learning-rate and"

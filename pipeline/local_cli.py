@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -9,14 +10,14 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import filelock
 
 from msg_modules import console
-from msg_modules.errors import ConfigError, RunError, root_message
+from msg_modules.errors import ConfigError, Interrupted, RunError, root_message
 from pipeline import cli
 from pipeline.configs import PipelineConfig
 
@@ -28,15 +29,7 @@ _DESCRIPTION = (
     " its generator. A second run answers what did not change from its cache, and an"
     " interrupted training goes on where it was."
 )
-_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM.
-
-    An `Exception`, so that TFX records the execution as failed and removes its
-    unfinished outputs, which it does not on KeyboardInterrupt.
-    """
+_FAILED, _USAGE, _SIGNALLED = 1, 2, 128
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
       The exit status: 0 if the run finished, 1 if it failed, 2 for wrong
-      arguments, 130 if it was interrupted.
+      arguments, 130 or 143 if Ctrl-C or SIGTERM interrupted it.
     """
     try:
         args = cli.parse(
@@ -59,10 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _absolute(args.config)
         console.quiet_libraries(args.verbose)
         _make_writable(config)
-        with filelock.FileLock(
-            pathlib.Path(config.pipeline_root) / ".lock", blocking=False
+        with (
+            filelock.FileLock(
+                pathlib.Path(config.pipeline_root) / ".lock", blocking=False
+            ),
+            _catch_signals(),
         ):
-            _catch_signals()
             return _run(config, args.verbose)
     except ConfigError as e:
         console.fail(str(e))
@@ -73,9 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             " this one another --pipeline-root."
         )
         return _FAILED
-    except Interrupted:
-        console.fail("Interrupted before the pipeline began; nothing was changed.")
-        return _INTERRUPTED
+    except Interrupted as e:
+        console.fail("Interrupted before the first component; nothing was changed.")
+        return _SIGNALLED + e.signal_number
 
 
 def _absolute(config: PipelineConfig) -> PipelineConfig:
@@ -109,16 +104,21 @@ def _make_writable(config: PipelineConfig) -> None:
             ) from e
 
 
-def _catch_signals() -> None:
+@contextlib.contextmanager
+def _catch_signals() -> Iterator[None]:
     """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame
         signal.signal(number, signal.SIG_DFL)
-        raise Interrupted
+        raise Interrupted(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(config: PipelineConfig, verbose: bool) -> int:
@@ -139,50 +139,44 @@ def _run(config: PipelineConfig, verbose: bool) -> int:
     try:
         local_dag_runner.LocalDagRunner().run(create_pipeline(config))
     except local_dag_runner.ComponentFailed as failure:
-        return _explain(failure, verbose)
+        return _explain(failure.component, failure.error, verbose)
     _summarise(results.find(config), time.monotonic() - start)
     if warning:
         console.warn(warning)
     return 0
 
 
-def _explain(failure: Exception, verbose: bool) -> int:
-    """Says in one line what went wrong in a component."""
-    cause = failure.__cause__
-    if isinstance(cause, Interrupted):
+def _explain(component: str, error: Exception, verbose: bool) -> int:
+    """Says in one line what went wrong in a component; returns the exit status."""
+    if isinstance(error, Interrupted):
         console.fail(
-            f"Interrupted in {failure}. Run the same command again: it goes on with"
+            f"Interrupted in {component}. Run the same command again: it goes on with"
             " what was finished."
         )
-        return _INTERRUPTED
+        return _SIGNALLED + error.signal_number
     if verbose:
-        traceback.print_exception(cause)
-    hint = "" if verbose or _is_ours(cause) else " (--verbose shows more)"
-    console.fail(f"{failure} failed: {root_message(cause)}{hint}")
+        traceback.print_exception(error)
+    is_ours = isinstance(error, (ConfigError, RunError))
+    hint = "" if verbose or is_ours else " (--verbose shows more)"
+    console.fail(f"{component} failed: {root_message(error)}{hint}")
     return _FAILED
-
-
-def _is_ours(error: BaseException | None) -> bool:
-    return isinstance(error, (ConfigError, RunError))
 
 
 def _summarise(found: Results, seconds: float) -> None:
     """Says where everything lies and what to do next."""
     from msg_modules import trainer
 
-    run = found.model_run
-    lines = [
-        ("Sheet, real and generated", run / trainer.SHEET_NAME),
-        ("Loss curves", run / trainer.CURVES_NAME),
-        ("Animation of the training", run / trainer.ANIMATION_NAME),
-        ("Samples, TensorBoard, stats", run),
-        ("Pushed generator", found.pushed),
-    ]
     console.say(f"\nFinished in {seconds:.0f} s.")
-    for name, path in lines:
+    for name, path in (
+        ("Sheet, real and generated", found.model_run / trainer.SHEET_NAME),
+        ("Loss curves", found.model_run / trainer.CURVES_NAME),
+        ("Animation of the training", found.model_run / trainer.ANIMATION_NAME),
+        ("Samples, TensorBoard, stats", found.model_run),
+        ("Pushed generator", found.pushed),
+    ):
         console.say(f"  {name + ':':<29}{_short(path)}")
-    console.say("\nDraw from the generator:")
     console.say(
+        "\nDraw from the generator:\n"
         f"  uv run msg-gan sample --model {_short(found.pushed.parent)}"
         " --num-images 64 --output grid.png"
     )

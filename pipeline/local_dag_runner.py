@@ -6,22 +6,27 @@ import datetime
 import time
 
 from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
-from tfx.dsl.compiler import constants
 
 from msg_modules import console
 
 
 class ComponentFailed(Exception):
-    """A component raised; the cause says what."""
+    """A component raised.
 
-    def __init__(self, component: str):
-        """Notes which component it was."""
-        super().__init__(component)
+    Attributes:
+      component: Its id.
+      error: What it raised.
+    """
+
+    def __init__(self, component: str, error: Exception):
+        super().__init__(f"{component}: {error}")
         self.component = component
+        self.error = error
 
 
 class LocalDagRunner(tfx_runner.IrBasedRunner):
@@ -77,7 +82,7 @@ class LocalDagRunner(tfx_runner.IrBasedRunner):
                     ),
                 ).launch()
             except Exception as e:
-                raise ComponentFailed(component) from e
+                raise ComponentFailed(component, e) from e
             how = (
                 "answered from the cache"
                 if _is_cached(store, execution.execution_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import shutil
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
@@ -21,17 +22,19 @@ class Results:
 
     Attributes:
       model_run: Directory with the sheet, the curves and the animation.
-      pushed: The version directory, None if nothing was pushed.
+      pushed: The version directory of the pushed generator.
     """
 
     model_run: pathlib.Path
-    pushed: pathlib.Path | None
+    pushed: pathlib.Path
 
 
 def find(config: PipelineConfig) -> Results:
     """Looks up the outputs of the newest run of a pipeline.
 
-    Also points `latest` in the pipeline root at the training's directory.
+    Also points `latest` in the pipeline root at the training's directory, and
+    brings back a pushed version that was deleted: a Pusher that is answered from
+    the cache does not notice.
     """
     connection = metadata.sqlite_metadata_connection_config(str(config.metadata_path))
     with metadata.Metadata(connection) as handle:
@@ -39,12 +42,17 @@ def find(config: PipelineConfig) -> Results:
         pushed = _output(handle.store, config.name, "Pusher", "PushedModel")
     run_dir = pathlib.Path(model_run.uri)
     _point(pathlib.Path(config.pipeline_root) / _LATEST, run_dir)
-    destination = pushed.custom_properties["pushed_destination"].string_value
-    return Results(run_dir, pathlib.Path(destination) if destination else None)
+    version = pathlib.Path(pushed.custom_properties["pushed_destination"].string_value)
+    if not version.exists():
+        _copy_whole(pathlib.Path(pushed.uri), version)
+    return Results(run_dir, version)
 
 
 def _output(
-    store: metadata_store.MetadataStore, pipeline: str, component: str, artifact_type: str
+    store: metadata_store.MetadataStore,
+    pipeline: str,
+    component: str,
+    artifact_type: str,
 ) -> metadata_store_pb2.Artifact:
     """The newest output of a component, cached or not."""
     context = store.get_context_by_type_and_name("node", f"{pipeline}.{component}")
@@ -58,6 +66,13 @@ def _output(
         for artifact in store.get_artifacts_by_id(ids)
         if artifact.type == artifact_type
     )
+
+
+def _copy_whole(source: pathlib.Path, target: pathlib.Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(source, part)
+    part.rename(target)
 
 
 def _point(link: pathlib.Path, target: pathlib.Path) -> None:

@@ -63,7 +63,9 @@ class Executor(tfx_executor.Executor):
         )
         split = os.path.basename(output_dir).removeprefix("Split-")
         for feature, info in sorted(anomalies.anomaly_info.items()):
-            self._anomalies.append(f"{split}: {feature or 'dataset'}: {info.description}")
+            self._anomalies.append(
+                f"{split}: {feature or 'dataset'}: {info.description}"
+            )
         for reason in anomalies.dataset_anomaly_info.reason:
             self._anomalies.append(f"{split}: {reason.description}")
         return anomalies

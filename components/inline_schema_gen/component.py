@@ -20,7 +20,5 @@ def InlineSchemaGen(
       schema: Where the schema goes.
       schema_text: A `tensorflow.metadata.v0.Schema` as text protobuf.
     """
-    with tfx.dsl.io.fileio.open(
-        os.path.join(schema.uri, DEFAULT_FILE_NAME), "w"
-    ) as f:
+    with tfx.dsl.io.fileio.open(os.path.join(schema.uri, DEFAULT_FILE_NAME), "w") as f:
         f.write(schema_text)

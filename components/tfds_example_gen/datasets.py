@@ -10,6 +10,7 @@ import requests
 import tensorflow_datasets as tfds
 
 import components.garments  # noqa: F401  registers `garments` with TFDS
+from msg_modules import console
 from msg_modules.errors import RunError
 
 _REACHABLE_WITHIN_SECONDS = 5.0
@@ -76,6 +77,9 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     """
     if builder.is_prepared():
         return
+    console.say(f"  preparing {builder.info.full_name} in {builder.data_path.parent}")
+    if not console.is_terminal():
+        tfds.disable_progress_bar()
     try:
         builder.download_and_prepare()
     except (PermissionError, OSError) as e:
@@ -104,8 +108,9 @@ def feature_keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
       RunError: If the dataset has not got one image and one class label.
     """
     features = builder.info.features
-    image, label = _keys_of(features, tfds.features.Image), _keys_of(
-        features, tfds.features.ClassLabel
+    image, label = (
+        _keys_of(features, tfds.features.Image),
+        _keys_of(features, tfds.features.ClassLabel),
     )
     supervised = builder.info.supervised_keys
     if supervised and supervised[0] in image and supervised[1] in label:

@@ -177,8 +177,6 @@ def _bytes_feature(value: bytes) -> tf.train.Feature:
 def _count(pipeline: beam.Pipeline, split: str) -> int:
     """How many examples Beam's workers counted for a split."""
     query = (
-        beam.metrics.MetricsFilter()
-        .with_namespace(_METRICS_NAMESPACE)
-        .with_name(split)
+        beam.metrics.MetricsFilter().with_namespace(_METRICS_NAMESPACE).with_name(split)
     )
     return sum(c.result for c in pipeline.result.metrics().query(query)["counters"])

@@ -69,7 +69,9 @@ def _norm_relu(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _to_image(x: keras.KerasTensor, kernel_size: int, name: str) -> keras.KerasTensor:
-    return layers.Conv2D(1, kernel_size, padding="same", activation="tanh", name=name)(x)
+    return layers.Conv2D(1, kernel_size, padding="same", activation="tanh", name=name)(
+        x
+    )
 
 
 def _leaky(x: keras.KerasTensor) -> keras.KerasTensor:

@@ -31,7 +31,9 @@ def build_generator(latent_dim: int) -> keras.Model:
         x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU()(x)
         pyramid.append(
-            layers.Conv2DTranspose(1, 5, padding="same", activation="tanh", name=name)(x)
+            layers.Conv2DTranspose(1, 5, padding="same", activation="tanh", name=name)(
+                x
+            )
         )
     return keras.Model(latents, pyramid, name="generator")
 

@@ -1,0 +1,159 @@
+"""The command `msg-gan`: pictures of the data, of the training, of the generator."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from msg_modules import console
+from msg_modules.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+app = tyro.extras.SubcommandApp()
+
+Scale = Literal["all", "7", "14", "28"]
+_SCALES: tuple[Scale, ...] = ("7", "14", "28")
+_MAX_SHEET_IMAGES = 10_000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status.
+
+    Args:
+      argv: The arguments; None for the process's own.
+    """
+    console.quiet_libraries()
+    try:
+        app.cli(
+            prog="msg-gan",
+            description="Pictures of a pushed generator, and of what it learned from.",
+            args=sys.argv[1:] if argv is None else list(argv),
+        )
+    except ConfigError as e:
+        console.fail(str(e))
+        return 2
+    except RunError as e:
+        console.fail(str(e))
+        return 1
+    return 0
+
+
+@app.command
+def sample(
+    model: pathlib.Path,
+    output: pathlib.Path,
+    num_images: int = 64,
+    seed: int = 0,
+    scale: Scale = "28",
+    force: bool = False,
+) -> None:
+    """Draws images with a pushed generator.
+
+    Args:
+      model: Serving directory, of which the newest version is taken, or one version.
+      output: The picture to write, such as grid.png.
+      num_images: How many images, at most 10000.
+      seed: The same seed draws the same images.
+      scale: Size of the images, or all three below each other.
+      force: Overwrite an existing picture.
+    """
+    if not 0 < num_images <= _MAX_SHEET_IMAGES:
+        raise ConfigError(
+            f"num_images is {num_images}; it must be between 1 and {_MAX_SHEET_IMAGES}."
+        )
+    _check_output(output, force)
+    from msg_modules import sampling, sheets
+
+    generator = sampling.load_generator(model)
+    pyramid = generator.sample(num_images, seed)
+    if scale != "all":
+        pyramid = (pyramid[_SCALES.index(scale)],)
+    columns = min(num_images, max(8, round(num_images**0.5)))
+    _save(sheets.pyramid_sheet(pyramid, columns), output)
+
+
+@app.command
+def real(
+    run: pathlib.Path, output: pathlib.Path, num_images: int = 40, force: bool = False
+) -> None:
+    """Draws training images at all three scales, as the discriminator sees them.
+
+    Args:
+      run: Pipeline root of a run that has passed Transform.
+      output: The picture to write, such as real.png.
+      num_images: How many images, at most 10000.
+      force: Overwrite an existing picture.
+    """
+    if not 0 < num_images <= _MAX_SHEET_IMAGES:
+        raise ConfigError(
+            f"num_images is {num_images}; it must be between 1 and {_MAX_SHEET_IMAGES}."
+        )
+    _check_output(output, force)
+    splits = sorted(
+        run.glob("Transform/transformed_examples/*/Split-train"),
+        key=lambda path: int(path.parent.name),
+    )
+    if not splits:
+        raise ConfigError(
+            f"There are no transformed examples in {str(run)!r}; name the pipeline root"
+            " of a run that has passed Transform."
+        )
+    from msg_modules import dataset, sheets
+
+    pyramids = dataset.load_pyramids(f"{splits[-1]}/*")
+    _save(sheets.pyramid_sheet([scale[:num_images] for scale in pyramids]), output)
+
+
+@app.command
+def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> None:
+    """Animates the sheets that a training draws from the same latents.
+
+    Args:
+      run: Pipeline root; the training may still go on.
+      output: The GIF to write, such as training.gif.
+      force: Overwrite an existing GIF.
+    """
+    _check_output(output, force)
+    directories = [*run.glob("checkpoints/*/samples"), *run.glob("latest/samples")]
+    if not directories:
+        raise ConfigError(
+            f"There are no samples in {str(run)!r}; name the pipeline root of a run"
+            " that has begun its training."
+        )
+    from msg_modules import sheets
+
+    newest = max(directories, key=lambda path: path.stat().st_mtime)
+    frames = sheets.read_steps(newest)
+    if not frames:
+        raise ConfigError(f"The training in {str(newest)!r} has drawn no sheet yet.")
+    sheets.save_animation(frames, output)
+    console.say(f"{output}: {len(frames)} sheets")
+
+
+def _check_output(output: pathlib.Path, force: bool) -> None:
+    from PIL import Image
+
+    Image.init()
+    if output.suffix.lower() not in Image.EXTENSION:
+        raise ConfigError(
+            f"output is {str(output)!r}; its name must end like a picture's, as in"
+            " grid.png."
+        )
+    if output.exists() and not force:
+        raise ConfigError(f"{str(output)!r} exists; --force overwrites it.")
+
+
+def _save(picture: PIL.Image.Image, output: pathlib.Path) -> None:
+    from msg_modules import sheets
+
+    try:
+        sheets.save_image(picture, output)
+    except OSError as e:
+        raise RunError(f"{str(output)!r} cannot be written: {e}") from e
+    console.say(f"{output}: {picture.width} x {picture.height} pixels")

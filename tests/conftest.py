@@ -1,0 +1,32 @@
+"""Shared by all tests: quiet libraries, two logical CPUs, a small dataset."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from msg_modules import console
+
+console.quiet_libraries()
+
+
+def pytest_configure() -> None:
+    # Before anything runs on a device: some tests train on two replicas.
+    from msg_modules.distribution import configure_devices
+
+    configure_devices("mirrored", 2)
+
+
+@pytest.fixture(scope="session")
+def garments_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A TFDS directory that holds 600 + 600 examples of `garments`."""
+    import tensorflow_datasets as tfds
+
+    import components.garments  # noqa: F401
+
+    directory = tmp_path_factory.mktemp("tfds")
+    tfds.builder("garments", data_dir=directory).download_and_prepare(
+        download_config=tfds.download.DownloadConfig(max_examples_per_split=600)
+    )
+    return directory
