@@ -107,10 +107,15 @@ def training_dataset(
         indices = _shuffled_index(positions, num_images, seed)
         return tuple(tf.gather(scale, indices) for scale in images)
 
+    options = tf.data.Options()
+    # Nothing here is left to tune, and the tuner's thread sleeps for up to a
+    # minute when the stream is given up.
+    options.autotune.enabled = False
     return (
         tf.data.Dataset.range(first_step * replicas_here, tf.int64.max)
         .map(batch, num_parallel_calls=1, deterministic=True)
         .prefetch(2 * replicas_here)
+        .with_options(options)
     )
 
 
