@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ _DESCRIPTION = (
     " its generator. A second run answers what did not change from its cache, and an"
     " interrupted training goes on where it was."
 )
+_DISK_FULL = re.compile("no space left|disk is full", re.IGNORECASE)
 _FAILED, _USAGE, _SIGNALLED = 1, 2, 128
 
 
@@ -139,14 +141,16 @@ def _run(config: PipelineConfig, verbose: bool) -> int:
     try:
         local_dag_runner.LocalDagRunner().run(create_pipeline(config))
     except local_dag_runner.ComponentFailed as failure:
-        return _explain(failure.component, failure.error, verbose)
+        return _explain(failure.component, failure.error, config.pipeline_root, verbose)
     _summarise(results.find(config), time.monotonic() - start)
     if warning:
         console.warn(warning)
     return 0
 
 
-def _explain(component: str, error: Exception, verbose: bool) -> int:
+def _explain(
+    component: str, error: Exception, pipeline_root: str, verbose: bool
+) -> int:
     """Says in one line what went wrong in a component; returns the exit status."""
     if isinstance(error, Interrupted):
         console.fail(
@@ -156,9 +160,14 @@ def _explain(component: str, error: Exception, verbose: bool) -> int:
         return _SIGNALLED + error.signal_number
     if verbose:
         traceback.print_exception(error)
-    is_ours = isinstance(error, (ConfigError, RunError))
-    hint = "" if verbose or is_ours else " (--verbose shows more)"
-    console.fail(f"{component} failed: {root_message(error)}{hint}")
+    message = root_message(error)
+    if isinstance(error, (ConfigError, RunError)):
+        hint = ""
+    elif _DISK_FULL.search(message):
+        hint = f"; free some on the disk of {pipeline_root!r} and run it again"
+    else:
+        hint = "" if verbose else " (--verbose shows more)"
+    console.fail(f"{component} failed: {message}{hint}")
     return _FAILED
 
 

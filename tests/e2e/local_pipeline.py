@@ -1,0 +1,73 @@
+"""The command `local_runner.py` on one pipeline root, run in this process."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+import pytest
+
+from pipeline import local_cli
+
+COMPONENTS = (
+    "SchemaGen",
+    "TfdsExampleGen",
+    "StatisticsGen",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "Pusher",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run of `local_runner.py` said."""
+
+    status: int
+    output: str
+    error: str
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """How each component ended: `done` or `answered from the cache`."""
+        return dict(re.findall(r"\] (\w+): (.+?) \([\d.]+ s\)", self.output))
+
+
+class Pipeline:
+    """The command on one pipeline root."""
+
+    def __init__(self, root: pathlib.Path, data_dir: pathlib.Path):
+        self.root = root
+        self.flags = [
+            "--pipeline-root",
+            str(root),
+            "--data.dataset",
+            "garments",
+            "--data.data-dir",
+            str(data_dir),
+            "--data.max-examples",
+            "300",
+            "--train.steps",
+            "6",
+            "--train.batch-size",
+            "16",
+            "--train.report-every",
+            "2",
+            "--train.sample-every",
+            "3",
+        ]
+
+    def run(self, capsys: pytest.CaptureFixture[str], *flags: str) -> Run:
+        """Runs the command in this process, with flags that override."""
+        capsys.readouterr()
+        status = local_cli.main([*self.flags, *flags])
+        captured = capsys.readouterr()
+        return Run(status, captured.out, captured.err)
+
+    @property
+    def versions(self) -> list[str]:
+        """The pushed versions that are complete."""
+        models = (self.root / "serving").glob("*/saved_model.pb")
+        return sorted(path.parent.name for path in models)

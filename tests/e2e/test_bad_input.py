@@ -1,0 +1,178 @@
+"""A run that fails says why in a line, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from local_pipeline import COMPONENTS, Pipeline, Run
+
+CACHED = "answered from the cache"
+
+
+def _fails(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    *flags: str,
+    status: int,
+) -> Run:
+    """Runs a bad command, then the good one, which finds all as it was."""
+    assert pipeline.run(capsys).status == 0
+    served = pipeline.versions
+    bad = pipeline.run(capsys, *flags)
+    assert bad.status == status, bad
+    (line,) = bad.error.splitlines()
+    assert line.startswith("error: ")
+    assert "Traceback" not in bad.output
+    assert pipeline.versions == served
+    good = pipeline.run(capsys)
+    assert good.status == 0, good
+    assert good.outcomes == dict.fromkeys(COMPONENTS, CACHED)
+    assert pipeline.versions == served
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--data.dataset", "fashion_mnits"], ["fashion_mnits", "fashion_mnist"]),
+        (["--data.train-split", "trian"], ["trian", "train", "test"]),
+        (["--data.train-split", "train[:90%"], ["train[:90%"]),
+        (["--data.eval-split", "test[600:]"], ["test[600:]", "no example"]),
+        (["--data.data-dir", "/nowhere/tfds"], ["/nowhere/tfds"]),
+        (["--data.schema", "/nowhere/schema.pbtxt"], ["/nowhere/schema.pbtxt"]),
+        (["--serving-dir", "/dev/null/serving"], ["serving_dir", "/dev/null/serving"]),
+    ],
+)
+def test_wrong_arguments(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    words: list[str],
+) -> None:
+    run = _fails(pipeline, capsys, *flags, status=2)
+    for word in words:
+        assert word in run.error
+
+
+def test_missing_tfds_data_dir(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", "/nowhere/tfds")
+    capsys.readouterr()
+    flags = ["--pipeline-root", str(pipeline.root), "--data.dataset", "garments"]
+    from pipeline import local_cli
+
+    assert local_cli.main(flags) == 2
+    assert "TFDS_DATA_DIR is '/nowhere/tfds'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("root", ["/dev/null/root", "/proc/root"])
+def test_unwritable_pipeline_root(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], root: str
+) -> None:
+    run = _fails(pipeline, capsys, "--pipeline-root", root, status=2)
+    assert "pipeline_root" in run.error
+    assert root in run.error
+
+
+def test_batch_larger_than_the_data(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _fails(pipeline, capsys, "--train.batch-size", "301", status=1)
+    assert "301" in run.error
+    assert "300 training images" in run.error
+
+
+def test_loss_that_is_not_finite(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _fails(
+        pipeline, capsys, "--train.discriminator-learning-rate", "1e30", status=1
+    )
+    assert "Trainer failed" in run.error
+    assert "loss" in run.error
+    assert "--train.discriminator-learning-rate" in run.error
+
+
+def test_anomaly_stops_the_run_before_transform(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _fails(pipeline, capsys, "--data.num-classes", "5", status=1)
+    assert "ExampleValidator failed" in run.error
+    assert "label" in run.error
+    assert "Transform" not in run.output
+
+
+def test_corrupt_record(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    garments_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    copy = tmp_path / "tfds"
+    shutil.copytree(garments_dir, copy)
+    (shard,) = copy.glob("garments/*/*train*tfrecord*")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 4] ^= 0xFF
+    shard.write_bytes(content)
+    run = _fails(pipeline, capsys, "--data.data-dir", str(copy), status=1)
+    assert "TfdsExampleGen failed" in run.error
+    assert "garments/1.0.0" in run.error
+    assert str(copy) in run.error
+
+
+def test_two_runs_at_once(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import filelock, sys, time\n"
+            "with filelock.FileLock(sys.argv[1]):\n"
+            "    print('held', flush=True)\n"
+            "    time.sleep(60)",
+            str(pipeline.root / ".lock"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        run = pipeline.run(capsys)
+        assert run.status == 1
+        assert "Another run" in run.error
+        assert str(pipeline.root) in run.error
+    finally:
+        holder.kill()
+        holder.wait()
+    # The lock of a killed process does not stay.
+    assert pipeline.run(capsys).status == 0
+
+
+def test_full_disk(
+    capsys: pytest.CaptureFixture[str],
+    garments_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        pipeline = Pipeline(tmp_path / "root", garments_dir)
+        run = pipeline.run(capsys)
+        assert run.status == 1
+        (line,) = run.error.splitlines()
+        assert "no space left" in line.lower()
+        subprocess.run(["mount", "-o", "remount,size=200m", str(tmp_path)], check=True)
+        assert pipeline.run(capsys).status == 0
+        assert len(pipeline.versions) == 1
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)

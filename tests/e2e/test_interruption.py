@@ -1,0 +1,110 @@
+"""Real processes, stopped half-way; the same command then goes on."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from local_pipeline import Pipeline
+
+LOCAL_RUNNER = pathlib.Path(__file__).parents[2] / "local_runner.py"
+LONG = ["--train.steps", "4000", "--train.checkpoint-every", "10"]
+
+
+def _stop_when(
+    pipeline: Pipeline, pattern: str, number: signal.Signals, flags: list[str]
+) -> tuple[int, str, str]:
+    """Starts the command and sends it a signal once it prints a line."""
+    with subprocess.Popen(
+        [sys.executable, "-u", str(LOCAL_RUNNER), *pipeline.flags, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        output = ""
+        for line in process.stdout:
+            output += line
+            if re.search(pattern, line):
+                # Into the component that the line announces.
+                time.sleep(2)
+                process.send_signal(number)
+                break
+        rest, error = process.communicate(timeout=120)
+    return process.returncode, output + rest, error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_signal_saves_the_training_and_the_same_command_goes_on(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    status: int,
+) -> None:
+    served = pipeline.versions
+    flags = [*LONG, "--train.seed", str(100 + number)]
+    returned, output, error = _stop_when(pipeline, r"^  step +\d", number, flags)
+    assert returned == status, output + error
+    (line,) = error.splitlines()
+    assert "Interrupted in Trainer" in line
+    assert "same command" in line
+    assert pipeline.versions == served
+    stopped_at = max(
+        int(s.replace(",", "")) for s in re.findall(r"step +([\d,]+)", output)
+    )
+    # Fewer steps than 4000, so that the test ends; not among the hyper-parameters.
+    run = pipeline.run(capsys, *flags, "--train.steps", str(stopped_at + 200))
+    assert run.status == 0, run
+    resumed_from = int(
+        re.search(r"resuming from step ([\d,]+)", run.output)[1].replace(",", "")
+    )
+    assert resumed_from >= stopped_at
+    assert len(pipeline.versions) == len(served) + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("component", ["TfdsExampleGen", "Transform"])
+def test_kill_in_a_beam_step_leaves_a_root_that_works(
+    capsys: pytest.CaptureFixture[str],
+    garments_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    component: str,
+) -> None:
+    pipeline = Pipeline(tmp_path, garments_dir)
+    returned, _, _ = _stop_when(
+        pipeline, rf"\] {component} \.\.\.", signal.SIGKILL, flags=[]
+    )
+    assert returned == -signal.SIGKILL
+    run = pipeline.run(capsys)
+    assert run.status == 0, run
+    assert run.outcomes[component] == "done"
+    assert len(pipeline.versions) == 1
+
+
+@pytest.mark.slow
+def test_kill_in_the_training_loses_no_checkpoint(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = pipeline.versions
+    flags = [*LONG, "--train.seed", "109"]
+    returned, output, _ = _stop_when(pipeline, r"^  step +\d", signal.SIGKILL, flags)
+    assert returned == -signal.SIGKILL
+    assert pipeline.versions == served
+    stopped_at = max(
+        int(s.replace(",", "")) for s in re.findall(r"step +([\d,]+)", output)
+    )
+    run = pipeline.run(capsys, *flags, "--train.steps", str(stopped_at + 200))
+    assert run.status == 0, run
+    resumed_from = int(
+        re.search(r"resuming from step ([\d,]+)", run.output)[1].replace(",", "")
+    )
+    assert resumed_from >= stopped_at - 10
+    assert len(pipeline.versions) == len(served) + 1

@@ -1,0 +1,126 @@
+"""What a user of `local_runner.py` gets."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import PIL.Image
+import pytest
+import tensorflow as tf
+from local_pipeline import COMPONENTS, Pipeline
+from tfx.orchestration import metadata
+
+CACHED = "answered from the cache"
+
+
+def test_first_run_leaves_pictures_and_a_generator(pipeline: Pipeline) -> None:
+    latest = pipeline.root / "latest"
+    for name in ("sheet.png", "losses.png"):
+        with PIL.Image.open(latest / name) as picture:
+            assert picture.width > 500
+    with PIL.Image.open(latest / "training.gif") as animation:
+        assert animation.n_frames == 2
+    stats = [json.loads(line) for line in (latest / "stats.jsonl").open()]
+    assert [line["images"] for line in stats] == [32, 64, 96]
+    (version,) = pipeline.versions
+    generator = tf.saved_model.load(str(pipeline.root / "serving" / version))
+    images = generator.signatures["sample"](
+        num_images=tf.constant(3), seed=tf.constant(1, tf.int64)
+    )
+    assert {name: tuple(image.shape) for name, image in images.items()} == {
+        "image_7": (3, 7, 7, 1),
+        "image_14": (3, 14, 14, 1),
+        "image_28": (3, 28, 28, 1),
+    }
+
+
+def test_lineage_tells_which_data_made_the_model(pipeline: Pipeline) -> None:
+    connection = metadata.sqlite_metadata_connection_config(
+        str(pipeline.root / "metadata.sqlite")
+    )
+    with metadata.Metadata(connection) as handle:
+        store = handle.store
+        (pushed,) = store.get_artifacts_by_type("PushedModel")[:1]
+        lineage = store.get_lineage_subgraph(
+            metadata_lineage_options(pushed.id), [], None
+        )
+    examples = [a for a in lineage.artifacts if "dataset" in a.custom_properties]
+    assert examples, "the pushed model does not lead back to its examples"
+    properties = examples[0].custom_properties
+    assert properties["dataset"].string_value == "garments"
+    assert properties["dataset_version"].string_value == "1.0.0"
+    assert properties["train_split"].string_value == "train[0:300]"
+    assert properties["train_num_examples"].int_value == 300
+    assert properties["eval_num_examples"].int_value == 300
+
+
+def metadata_lineage_options(artifact_id: int):
+    from ml_metadata.proto import metadata_store_pb2
+
+    return metadata_store_pb2.LineageSubgraphQueryOptions(
+        starting_artifacts=metadata_store_pb2.LineageSubgraphQueryOptions.StartingNodes(
+            filter_query=f"id = {artifact_id}"
+        ),
+        direction=metadata_store_pb2.LineageSubgraphQueryOptions.UPSTREAM,
+    )
+
+
+def test_second_run_is_answered_from_the_cache(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pipeline.versions
+    run = pipeline.run(capsys)
+    assert run.status == 0
+    assert run.outcomes == dict.fromkeys(COMPONENTS, CACHED)
+    assert pipeline.versions == before
+    assert "sheet.png" in run.output
+
+
+def test_a_training_flag_reruns_the_trainer_and_what_follows(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pipeline.run(capsys, "--train.seed", "1")
+    assert run.status == 0
+    rerun = {name for name, how in run.outcomes.items() if how == "done"}
+    assert rerun == {"Trainer", "Pusher"}
+
+
+def test_another_slice_is_ingested_anew(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pipeline.run(capsys, "--data.train-split", "train[50%:]")
+    assert run.status == 0
+    assert run.outcomes["TfdsExampleGen"] == "done"
+    assert run.outcomes["Trainer"] == "done"
+
+
+def test_a_deleted_version_comes_back(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    before = pipeline.versions
+    shutil.rmtree(pipeline.root / "serving")
+    run = pipeline.run(capsys)
+    assert run.status == 0
+    assert pipeline.versions
+    assert set(pipeline.versions) <= set(before)
+
+
+def test_output_is_ours_and_not_the_libraries(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    run = Pipeline(tmp_path, pathlib.Path(pipeline.flags[5])).run(capsys)
+    assert run.status == 0
+    assert run.error == ""
+    for line in run.output.splitlines():
+        assert not line.startswith(("WARNING", "INFO", "ERROR")), line
+
+
+def test_two_replicas_train_through_the_pipeline(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pipeline.run(capsys, "--train.strategy", "mirrored", "--train.replicas", "2")
+    assert run.status == 0, run.error
+    assert run.outcomes["Trainer"] == "done"
