@@ -48,7 +48,14 @@ def quiet_libraries(verbose: bool = False) -> None:
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: not _KNOWN_NOISE.search(record.getMessage()))
+        handler.addFilter(_is_worth_reading)
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    # Beam logs the traceback of an exception that it then raises.
+    if record.name.startswith("apache_beam"):
+        return False
+    return not _KNOWN_NOISE.search(record.getMessage())
 
 
 def say(message: str) -> None:

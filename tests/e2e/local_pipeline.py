@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+import sys
 
 import pytest
 
 from pipeline import local_cli
+
+_LOCAL_RUNNER = pathlib.Path(__file__).parents[2] / "local_runner.py"
 
 COMPONENTS = (
     "SchemaGen",
@@ -65,6 +68,10 @@ class Pipeline:
         status = local_cli.main([*self.flags, *flags])
         captured = capsys.readouterr()
         return Run(status, captured.out, captured.err)
+
+    def command(self, *flags: str) -> list[str]:
+        """The command line that runs it in a process of its own."""
+        return [sys.executable, "-u", str(_LOCAL_RUNNER), *self.flags, *flags]
 
     @property
     def versions(self) -> list[str]:

@@ -13,6 +13,18 @@ from local_pipeline import COMPONENTS, Pipeline, Run
 CACHED = "answered from the cache"
 
 
+@pytest.fixture
+def corrupt_dir(garments_dir: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """The TFDS directory with one wrong byte in the training data."""
+    copy = tmp_path / "tfds"
+    shutil.copytree(garments_dir, copy)
+    (shard,) = copy.glob("garments/*/*train*tfrecord*")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 4] ^= 0xFF
+    shard.write_bytes(content)
+    return copy
+
+
 def _fails(
     pipeline: Pipeline,
     capsys: pytest.CaptureFixture[str],
@@ -110,21 +122,28 @@ def test_anomaly_stops_the_run_before_transform(
 
 
 def test_corrupt_record(
-    pipeline: Pipeline,
-    capsys: pytest.CaptureFixture[str],
-    garments_dir: pathlib.Path,
-    tmp_path: pathlib.Path,
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], corrupt_dir: pathlib.Path
 ) -> None:
-    copy = tmp_path / "tfds"
-    shutil.copytree(garments_dir, copy)
-    (shard,) = copy.glob("garments/*/*train*tfrecord*")
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 4] ^= 0xFF
-    shard.write_bytes(content)
-    run = _fails(pipeline, capsys, "--data.data-dir", str(copy), status=1)
+    run = _fails(pipeline, capsys, "--data.data-dir", str(corrupt_dir), status=1)
     assert "TfdsExampleGen failed" in run.error
     assert "garments/1.0.0" in run.error
-    assert str(copy) in run.error
+    assert str(corrupt_dir) in run.error
+
+
+@pytest.mark.slow
+def test_a_failed_process_prints_one_line_and_no_traceback(
+    pipeline: Pipeline, corrupt_dir: pathlib.Path
+) -> None:
+    failed = subprocess.run(
+        pipeline.command("--data.data-dir", str(corrupt_dir)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith("error: TfdsExampleGen failed: garments/1.0.0")
+    assert "Traceback" not in failed.stdout
 
 
 def test_two_runs_at_once(
@@ -175,4 +194,5 @@ def test_full_disk(
         assert pipeline.run(capsys).status == 0
         assert len(pipeline.versions) == 1
     finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+        # Lazily: TensorFlow keeps a file open for as long as this process lives.
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)

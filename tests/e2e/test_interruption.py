@@ -6,13 +6,11 @@ import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from local_pipeline import Pipeline
 
-LOCAL_RUNNER = pathlib.Path(__file__).parents[2] / "local_runner.py"
 LONG = ["--train.steps", "4000", "--train.checkpoint-every", "10"]
 
 
@@ -21,7 +19,7 @@ def _stop_when(
 ) -> tuple[int, str, str]:
     """Starts the command and sends it a signal once it prints a line."""
     with subprocess.Popen(
-        [sys.executable, "-u", str(LOCAL_RUNNER), *pipeline.flags, *flags],
+        pipeline.command(*flags),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
