@@ -26,6 +26,7 @@ _KNOWN_NOISE = re.compile(
     r"property_predicate is not supported"
     r"|does not have payload_format custom property"
     r"|^Execution \d+ failed"
+    r"|^Variant folder .* has no dataset_info.json"
     r"|going to push the model without validation"
     r"|^Retrying \(Retry"
 )
@@ -65,14 +66,10 @@ def say(message: str) -> None:
 
 def warn(message: str) -> None:
     """Prints a framed warning that nobody overlooks."""
-    console.print(
-        rich.panel.Panel(
-            rich.text.Text(message),
-            title="Warning",
-            border_style="yellow",
-            expand=False,
-        )
+    panel = rich.panel.Panel(
+        rich.text.Text(message), title="Warning", border_style="yellow"
     )
+    console.print(panel, soft_wrap=False)
 
 
 def fail(message: str) -> None:

@@ -77,7 +77,6 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     """
     if builder.is_prepared():
         return
-    console.say(f"  preparing {builder.info.full_name} in {builder.data_path.parent}")
     if not console.is_terminal():
         tfds.disable_progress_bar()
     try:

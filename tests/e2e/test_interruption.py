@@ -11,6 +11,8 @@ import time
 import pytest
 from local_pipeline import Pipeline
 
+pytestmark = pytest.mark.slow
+
 LONG = ["--train.steps", "4000", "--train.checkpoint-every", "10"]
 
 
@@ -37,7 +39,28 @@ def _stop_when(
     return process.returncode, output + rest, error
 
 
-@pytest.mark.slow
+def _go_on(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    output: str,
+) -> tuple[int, int]:
+    """Ends a stopped training; the step it said last, and the one it resumed from.
+
+    It ends early, so that the test does: how many steps there are is no
+    hyper-parameter of the training.
+    """
+    stopped_at = max(_numbers(r"step +([\d,]+)", output))
+    run = pipeline.run(capsys, *flags, "--train.steps", str(stopped_at + 200))
+    assert run.status == 0, run
+    (resumed_from,) = _numbers(r"resuming from step ([\d,]+)", run.output)
+    return stopped_at, resumed_from
+
+
+def _numbers(pattern: str, text: str) -> list[int]:
+    return [int(number.replace(",", "")) for number in re.findall(pattern, text)]
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
@@ -55,20 +78,11 @@ def test_signal_saves_the_training_and_the_same_command_goes_on(
     assert "Interrupted in Trainer" in line
     assert "same command" in line
     assert pipeline.versions == served
-    stopped_at = max(
-        int(s.replace(",", "")) for s in re.findall(r"step +([\d,]+)", output)
-    )
-    # Fewer steps than 4000, so that the test ends; not among the hyper-parameters.
-    run = pipeline.run(capsys, *flags, "--train.steps", str(stopped_at + 200))
-    assert run.status == 0, run
-    resumed_from = int(
-        re.search(r"resuming from step ([\d,]+)", run.output)[1].replace(",", "")
-    )
+    stopped_at, resumed_from = _go_on(pipeline, capsys, flags, output)
     assert resumed_from >= stopped_at
     assert len(pipeline.versions) == len(served) + 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("component", ["TfdsExampleGen", "Transform"])
 def test_kill_in_a_beam_step_leaves_a_root_that_works(
     capsys: pytest.CaptureFixture[str],
@@ -87,7 +101,6 @@ def test_kill_in_a_beam_step_leaves_a_root_that_works(
     assert len(pipeline.versions) == 1
 
 
-@pytest.mark.slow
 def test_kill_in_the_training_loses_no_checkpoint(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,13 +109,6 @@ def test_kill_in_the_training_loses_no_checkpoint(
     returned, output, _ = _stop_when(pipeline, r"^  step +\d", signal.SIGKILL, flags)
     assert returned == -signal.SIGKILL
     assert pipeline.versions == served
-    stopped_at = max(
-        int(s.replace(",", "")) for s in re.findall(r"step +([\d,]+)", output)
-    )
-    run = pipeline.run(capsys, *flags, "--train.steps", str(stopped_at + 200))
-    assert run.status == 0, run
-    resumed_from = int(
-        re.search(r"resuming from step ([\d,]+)", run.output)[1].replace(",", "")
-    )
+    stopped_at, resumed_from = _go_on(pipeline, capsys, flags, output)
     assert resumed_from >= stopped_at - 10
     assert len(pipeline.versions) == len(served) + 1
