@@ -10,10 +10,14 @@ import shutil
 
 import tensorflow as tf
 
+from msg_modules import console
 from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.errors import RunError
 from msg_modules.gan import Gan
 
 _MAX_TO_KEEP = 3
+# What TensorFlow raises for a truncated or altered checkpoint.
+_DAMAGED = (tf.errors.OpError, AssertionError, IndexError, ValueError)
 _FINISHED = "finished"
 # What may differ between two runs of one training.
 _NOT_HYPERPARAMETERS = (
@@ -53,6 +57,7 @@ def work_dir(
     directory = pathlib.Path(checkpoint_dir) / name
     _remove_finished(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / _FINISHED).unlink(missing_ok=True)
     (directory / "config.json").write_text(text + "\n")
     return directory
 
@@ -95,12 +100,29 @@ class Checkpoints:
 
         Returns:
           The step to go on from, 0 if there is none.
+
+        Raises:
+          RunError: If every such checkpoint is damaged.
         """
-        for path in reversed(self._manager.checkpoints):
-            if int(path.rsplit("-", 1)[1]) <= up_to:
+        paths = [
+            path
+            for path in reversed(self._manager.checkpoints)
+            if int(path.rsplit("-", 1)[1]) <= up_to
+        ]
+        for path in paths:
+            try:
                 self._manager.checkpoint.restore(path).assert_consumed()
-                break
-        return int(self._gan.step.numpy())
+            except _DAMAGED as e:
+                reason = str(e).splitlines()[0]
+                console.warn(f"The checkpoint {path} is damaged ({reason}).")
+            else:
+                return int(self._gan.step.numpy())
+        if paths:
+            raise RunError(
+                f"No checkpoint in {self._manager.directory} can be read; delete that"
+                " directory to train from the start."
+            )
+        return 0
 
     def save(self) -> str:
         """Saves the present state; returns its path."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import tyro
@@ -20,6 +21,7 @@ app = tyro.extras.SubcommandApp()
 Scale = Literal["all", "7", "14", "28"]
 _SCALES: tuple[Scale, ...] = ("7", "14", "28")
 _MAX_SHEET_IMAGES = 10_000
+_SMALLEST_SEED, _LARGEST_SEED = -(2**63), 2**63 - 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,10 +65,9 @@ def sample(
       scale: Size of the images, or all three below each other.
       force: Overwrite an existing picture.
     """
-    if not 0 < num_images <= _MAX_SHEET_IMAGES:
-        raise ConfigError(
-            f"num_images is {num_images}; it must be between 1 and {_MAX_SHEET_IMAGES}."
-        )
+    _check_count(num_images)
+    if not _SMALLEST_SEED <= seed <= _LARGEST_SEED:
+        raise ConfigError(f"seed is {seed}; it must fit into 64 bits.")
     _check_output(output, force)
     from msg_modules import sampling, sheets
 
@@ -90,10 +91,7 @@ def real(
       num_images: How many images, at most 10000.
       force: Overwrite an existing picture.
     """
-    if not 0 < num_images <= _MAX_SHEET_IMAGES:
-        raise ConfigError(
-            f"num_images is {num_images}; it must be between 1 and {_MAX_SHEET_IMAGES}."
-        )
+    _check_count(num_images)
     _check_output(output, force)
     splits = sorted(
         run.glob("Transform/transformed_examples/*/Split-train"),
@@ -119,7 +117,7 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
       output: The GIF to write, such as training.gif.
       force: Overwrite an existing GIF.
     """
-    _check_output(output, force)
+    _check_output(output, force, animated=True)
     directories = [*run.glob("checkpoints/*/samples"), *run.glob("latest/samples")]
     if not directories:
         raise ConfigError(
@@ -132,28 +130,43 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
     frames = sheets.read_steps(newest)
     if not frames:
         raise ConfigError(f"The training in {str(newest)!r} has drawn no sheet yet.")
-    sheets.save_animation(frames, output)
+    with _writing(output):
+        sheets.save_animation(frames, output)
     console.say(f"{output}: {len(frames)} sheets")
 
 
-def _check_output(output: pathlib.Path, force: bool) -> None:
+def _check_count(num_images: int) -> None:
+    if not 0 < num_images <= _MAX_SHEET_IMAGES:
+        raise ConfigError(
+            f"num_images is {num_images}; it must be between 1 and {_MAX_SHEET_IMAGES}."
+        )
+
+
+def _check_output(output: pathlib.Path, force: bool, animated: bool = False) -> None:
     from PIL import Image
 
     Image.init()
-    if output.suffix.lower() not in Image.EXTENSION:
+    formats = Image.SAVE_ALL if animated else Image.SAVE
+    if Image.EXTENSION.get(output.suffix.lower()) not in formats:
+        example = "training.gif" if animated else "grid.png"
         raise ConfigError(
-            f"output is {str(output)!r}; its name must end like a picture's, as in"
-            " grid.png."
+            f"output is {str(output)!r}; its name must end as in {example}."
         )
     if output.exists() and not force:
         raise ConfigError(f"{str(output)!r} exists; --force overwrites it.")
 
 
+@contextlib.contextmanager
+def _writing(output: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise RunError(f"{str(output)!r} cannot be written: {e}") from e
+
+
 def _save(picture: PIL.Image.Image, output: pathlib.Path) -> None:
     from msg_modules import sheets
 
-    try:
+    with _writing(output):
         sheets.save_image(picture, output)
-    except OSError as e:
-        raise RunError(f"{str(output)!r} cannot be written: {e}") from e
     console.say(f"{output}: {picture.width} x {picture.height} pixels")

@@ -11,6 +11,7 @@ from msg_modules.errors import RunError
 from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES, Pyramid
 
 _PARSE_BATCH = 1024
+_SHUFFLE_ROUNDS = 8
 
 
 def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
@@ -129,4 +130,7 @@ def _shuffled_index(positions: tf.Tensor, num_images: int, seed: int) -> tf.Tens
         index=positions % num_images,
         seed=tf.pad(tf.cast(seeds, tf.uint32), [[0, 0], [0, 1]]),
         max_index=tf.cast(num_images - 1, tf.int64),
+        # With the four of the default, neighbouring epochs and strides within an
+        # epoch resemble each other.
+        rounds=_SHUFFLE_ROUNDS,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from msg_modules.errors import ConfigError
@@ -30,8 +32,18 @@ def make_strategy(strategy: str, replicas: int | None) -> tf.distribute.Strategy
                 "train.strategy is 'mirrored' and this machine has no GPU; say how"
                 " many replicas shall share the CPU with --train.replicas."
             )
-        return tf.distribute.MirroredStrategy(gpus[:replicas])
-    return tf.distribute.MirroredStrategy(_logical_cpus(replicas))
+        return _mirrored(tuple(device.name for device in gpus[:replicas]))
+    return _mirrored(_logical_cpus(replicas))
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """One strategy for all trainings of a process on the same devices.
+
+    Each new one numbers its collective operations from the start, and the
+    runtime takes them for those of the one before.
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def configure_devices(strategy: str, replicas: int | None) -> None:
@@ -47,7 +59,7 @@ def configure_devices(strategy: str, replicas: int | None) -> None:
         )
 
 
-def _logical_cpus(replicas: int) -> list[str]:
+def _logical_cpus(replicas: int) -> tuple[str, ...]:
     devices = tf.config.list_logical_devices("CPU")
     if len(devices) < replicas:
         try:
@@ -58,4 +70,4 @@ def _logical_cpus(replicas: int) -> list[str]:
                 f" {len(devices)} device(s) before; call configure_devices first."
             ) from e
         devices = tf.config.list_logical_devices("CPU")
-    return [device.name for device in devices[:replicas]]
+    return tuple(device.name for device in devices[:replicas])

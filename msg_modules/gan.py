@@ -125,6 +125,14 @@ class Gan(tf.Module):
         ):
             average.assign(weight + keep * (average - weight))
 
+    def is_finite(self) -> bool:
+        """Whether no weight of either network is NaN or infinite."""
+        return all(
+            bool(tf.reduce_all(tf.math.is_finite(variable)))
+            for network in (self.generator, self.discriminator)
+            for variable in network.trainable_variables
+        )
+
     def _replica_latents(self) -> tf.Tensor:
         """The replica's rows of latents that depend on seed and step alone."""
         latents = tf.random.stateless_normal(

@@ -43,7 +43,7 @@ def decode_images(encoded: tf.Tensor) -> tf.Tensor:
     where that leaves room.
 
     Args:
-      encoded: PNG, JPEG or BMP bytes, `[batch]`.
+      encoded: PNG or JPEG bytes, `[batch]`.
 
     Returns:
       float32 `[batch, 28, 28, 1]` in [0, 255].

@@ -41,7 +41,7 @@ class Reporter:
         kept = [line for line in read_stats(work_dir) if line["step"] <= first_step]
         self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._seconds = kept[-1]["seconds"] if kept else 0.0
-        self._last_step = kept[-1]["step"] if kept else 0
+        self._last_step = first_step
         self._printed = -_SECONDS_PER_LINE
         self._writer = tf.summary.create_file_writer(str(work_dir / "tensorboard"))
 

@@ -79,7 +79,13 @@ def load_generator(path: str | pathlib.Path) -> Generator:
       ConfigError: If there is no generator.
     """
     version = _find_version(pathlib.Path(path))
-    signatures = tf.saved_model.load(str(version)).signatures
+    try:
+        signatures = tf.saved_model.load(str(version)).signatures
+    except (OSError, RuntimeError, ValueError, tf.errors.OpError) as e:
+        reason = str(e).splitlines()[0]
+        raise ConfigError(
+            f"The SavedModel in {str(version)!r} is damaged ({reason}); push it again."
+        ) from e
     missing = {"serving_default", "sample"} - set(signatures)
     if missing:
         raise ConfigError(

@@ -127,6 +127,12 @@ class SampleSheets:
             [num_images, latent_dim], seed=[seed, -1]
         )
 
+    def drop_after(self, step: int) -> None:
+        """Removes the sheets of later steps, which the training draws again."""
+        for path in self._directory.glob("step-*.png"):
+            if int(path.stem.removeprefix("step-")) > step:
+                path.unlink()
+
     def draw_real(self, pyramids: Sequence[np.ndarray]) -> None:
         """Draws training images at all scales."""
         sheet = pyramid_sheet([scale[: self._num_images] for scale in pyramids])

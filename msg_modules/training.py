@@ -66,10 +66,11 @@ def train(
             )
         )
     )
-    run_steps = _compile(strategy, gan, config)
+    run_steps = compile_steps(strategy, gan, config)
     samples = sheets.SampleSheets(
         work_dir / "samples", _SHEET_IMAGES, model.latent_dim, config.seed
     )
+    samples.drop_after(step)
     samples.draw_real(pyramids)
 
     seconds_per_step = math.inf
@@ -100,7 +101,12 @@ def train(
             step += count
             show(step)
             if not np.all(np.isfinite(sums)):
-                raise RunError(_diverged(sums, since, step, work_dir))
+                names = [
+                    name
+                    for name, value in zip(METRICS, sums, strict=True)
+                    if not np.isfinite(value)
+                ]
+                raise RunError(_diverged(names, since, step, work_dir))
             at_end = step == config.steps
             if step % config.report_every == 0 or at_end:
                 reporter.report(step, sums / (step - since), time.monotonic() - began)
@@ -108,6 +114,10 @@ def train(
             if step % config.sample_every == 0 or at_end:
                 samples.draw(gan.ema_generator, step)
             if step % config.checkpoint_every == 0 or at_end:
+                # A loss is taken before its step: the last one may have ruined
+                # the weights.
+                if not gan.is_finite():
+                    raise RunError(_diverged(["a weight"], since, step, work_dir))
                 kept.save()
     return gan
 
@@ -122,10 +132,20 @@ def _saved_if_interrupted(kept: checkpoints.Checkpoints) -> Iterator[None]:
         raise
 
 
-def _compile(
+def compile_steps(
     strategy: tf.distribute.Strategy, gan: Gan, config: TrainConfig
 ) -> tf.types.experimental.PolymorphicFunction:
-    """Makes the function that runs many steps without coming back to Python."""
+    """Makes the function that runs many steps without coming back to Python.
+
+    Args:
+      strategy: Where the replicas run.
+      gan: What is trained.
+      config: The recipe.
+
+    Returns:
+      A function of the iterator over batches and the number of steps, int32. It
+      returns the sum over the steps of each of `gan.METRICS`.
+    """
 
     @tf.function
     def run_steps(
@@ -146,12 +166,9 @@ def _compile(
     return run_steps
 
 
-def _diverged(sums: np.ndarray, since: int, step: int, work_dir: pathlib.Path) -> str:
-    names = [
-        name
-        for name, value in zip(METRICS, sums, strict=True)
-        if not np.isfinite(value)
-    ]
+def _diverged(
+    names: Sequence[str], since: int, step: int, work_dir: pathlib.Path
+) -> str:
     return (
         f"{' and '.join(names)} became NaN or infinite between steps {since} and"
         f" {step}; use a lower --train.generator-learning-rate and"

@@ -24,6 +24,8 @@ from msg_modules.errors import RunError, root_message
 _METRICS_NAMESPACE = "TfdsExampleGen"
 _CHUNK_SIZE = 10_000
 _BATCH_SIZE = 256
+# What `msg_modules.preprocessing` decodes.
+_IMAGE_FORMATS = ("PNG", "JPEG")
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -159,11 +161,12 @@ class ReadExamples(beam.DoFn):
 
     def _to_example(self, image: bytes, label: int) -> tf.train.Example:
         try:
-            PIL.Image.open(io.BytesIO(image)).load()
+            PIL.Image.open(io.BytesIO(image), formats=_IMAGE_FORMATS).load()
         except (OSError, SyntaxError, ValueError) as e:
             raise RunError(
                 f"an image of split {self._split!r} with label {label} and"
-                f" {len(image)} bytes does not decode ({str(e)[:120]})"
+                f" {len(image)} bytes is no PNG or JPEG that decodes"
+                f" ({str(e)[:120]})"
             ) from e
         feature = {
             "image": _bytes_feature(image),

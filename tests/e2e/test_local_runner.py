@@ -87,6 +87,17 @@ def test_a_training_flag_reruns_the_trainer_and_what_follows(
     assert rerun == {"Trainer", "Pusher"}
 
 
+def test_more_steps_go_on_from_a_finished_training(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.run(capsys, "--train.seed", "2").status == 0
+    run = pipeline.run(capsys, "--train.seed", "2", "--train.steps", "9")
+    assert run.status == 0
+    assert "resuming from step 6 of 9" in run.output
+    stats = [json.loads(line) for line in (pipeline.root / "latest/stats.jsonl").open()]
+    assert [line["step"] for line in stats] == [2, 4, 6, 8, 9]
+
+
 def test_another_slice_is_ingested_anew(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,116 @@
+"""Small trainings, a pushed model and images that several test files share."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from msg_modules.configs import ModelConfig, TrainConfig
+
+SIZES = (7, 14, 28)
+MODEL = ModelConfig(network="compact", latent_dim=8)
+# The penalty is strong and the average short, so that both show in six steps.
+RECIPE = TrainConfig(
+    steps=6,
+    batch_size=8,
+    r1_gamma=5.0,
+    r1_interval=2,
+    ema_half_life=20,
+    strategy="one_device",
+    seed=3,
+    report_every=2,
+    sample_every=2,
+    checkpoint_every=3,
+)
+
+
+class Trained(NamedTuple):
+    """A finished training and what it was made from."""
+
+    gan: object
+    model: ModelConfig
+    recipe: TrainConfig
+    pyramids: tuple[np.ndarray, ...]
+    directory: pathlib.Path
+
+
+def _make_pyramids(num_images: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+    generator = np.random.default_rng(seed)
+    return tuple(
+        generator.uniform(-1, 1, [num_images, size, size, 1]).astype(np.float32)
+        for size in SIZES
+    )
+
+
+@pytest.fixture(scope="session")
+def make_pyramids() -> Callable[..., tuple[np.ndarray, ...]]:
+    """A function (num_images, seed) -> noise at the three scales."""
+    return _make_pyramids
+
+
+@pytest.fixture(scope="session")
+def write_examples() -> Callable[[pathlib.Path, Sequence[np.ndarray]], None]:
+    """A function that writes pyramids as Transform does: gzipped tf.Examples."""
+    import tensorflow as tf
+
+    def write(path: pathlib.Path, pyramids: Sequence[np.ndarray]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+            for images in zip(*pyramids, strict=True):
+                features = {
+                    f"image_{size}": tf.train.Feature(
+                        float_list=tf.train.FloatList(value=image.ravel())
+                    )
+                    for size, image in zip(SIZES, images, strict=True)
+                }
+                features["label"] = tf.train.Feature(
+                    int64_list=tf.train.Int64List(value=[0])
+                )
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Six steps on one device without interruption. Copy its directory."""
+    from msg_modules import training
+
+    directory = tmp_path_factory.mktemp("trained")
+    pyramids = _make_pyramids(20, seed=1)
+    gan = training.train(MODEL, RECIPE, pyramids, directory)
+    return Trained(gan, MODEL, RECIPE, pyramids, directory)
+
+
+@pytest.fixture
+def trained_copy(trained: Trained, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of the training's directory that a test may change."""
+    return pathlib.Path(shutil.copytree(trained.directory, tmp_path / "work"))
+
+
+@pytest.fixture(scope="session")
+def serving_dir(
+    trained: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """A serving directory with the trained generator as version 7."""
+    from msg_modules import export
+
+    directory = tmp_path_factory.mktemp("serving")
+    export.export(
+        trained.gan.ema_generator, trained.model.latent_dim, str(directory / "7")
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def repository() -> str:
+    """Where a process must run that shall import what is tested."""
+    import msg_modules
+
+    return str(pathlib.Path(msg_modules.__file__).parents[1])
