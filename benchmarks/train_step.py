@@ -68,7 +68,7 @@ def main() -> None:
         "MFLOP per image",
         "share of peak",
     ):
-        table.add_column(column, justify="right" if column else "left")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for name, seen in rates.items():
         ratios = [a / b for a, b in zip(seen, rates["article"], strict=True)]
         share = [

@@ -28,6 +28,7 @@ _KNOWN_NOISE = re.compile(
     r"|^Execution \d+ failed"
     r"|^Variant folder .* has no dataset_info.json"
     r"|going to push the model without validation"
+    r"|deleted with unrestored values|^Value in checkpoint could not be found"
     r"|^Retrying \(Retry"
 )
 

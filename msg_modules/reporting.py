@@ -43,6 +43,11 @@ class Reporter:
         self._seconds = kept[-1]["seconds"] if kept else 0.0
         self._last_step = first_step
         self._printed = -_SECONDS_PER_LINE
+        console.say(
+            "  loss: of the generator (G) and the discriminator (D); right: real and"
+            " generated\n  images that the discriminator tells right, all at 50% if"
+            " it cannot tell them apart"
+        )
         self._writer = tf.summary.create_file_writer(str(work_dir / "tensorboard"))
 
     def report(self, step: int, means: np.ndarray, seconds: float) -> None:
@@ -77,10 +82,8 @@ class Reporter:
         self._printed = now
         console.say(
             f"  step {line['step']:>6,}  images {line['images']:>9,}"
-            f"  generator loss {line['generator_loss']:.3f}"
-            f"  discriminator loss {line['discriminator_loss']:.3f}"
-            f"  told apart: real {line['real_accuracy']:.0%},"
-            f" generated {line['fake_accuracy']:.0%}"
+            f"  loss G {line['generator_loss']:.3f} D {line['discriminator_loss']:.3f}"
+            f"  right {line['real_accuracy']:.0%} {line['fake_accuracy']:.0%}"
             f"  {line['images_per_second']:.0f} images/s"
         )
 
