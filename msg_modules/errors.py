@@ -27,6 +27,7 @@ class Interrupted(Exception):
 
 
 _TRACEBACK_LAST_LINE = re.compile(r"^(?:[\w.]+(?:Error|Exception)): (?P<message>.+)$")
+_GRAPH_NODE = re.compile(r"\{\{\w+node [^}]*\}\} ?")
 _BEAM_SUFFIX = re.compile(r"( \[(?:while running|Op:).*?\])+$")
 
 
@@ -50,4 +51,5 @@ def root_message(error: BaseException) -> str:
     for line in message.splitlines():
         if match := _TRACEBACK_LAST_LINE.match(line.strip()):
             message = match["message"]
-    return _BEAM_SUFFIX.sub("", message.splitlines()[0]).strip()
+    message = _GRAPH_NODE.sub("", message.splitlines()[0])
+    return _BEAM_SUFFIX.sub("", message).strip()

@@ -58,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             filelock.FileLock(
                 pathlib.Path(config.pipeline_root) / ".lock", blocking=False
             ),
-            _catch_signals(),
+            _catch_signals() as received,
         ):
-            return _run(config, args.verbose)
+            return _run(config, args.verbose, received)
     except ConfigError as e:
         console.fail(str(e))
         return _USAGE
@@ -107,23 +107,29 @@ def _make_writable(config: PipelineConfig) -> None:
 
 
 @contextlib.contextmanager
-def _catch_signals() -> Iterator[None]:
-    """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills."""
+def _catch_signals() -> Iterator[list[int]]:
+    """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills.
+
+    Yields:
+      The signals that have come: Beam makes text of the exceptions of its steps.
+    """
+    received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame
         signal.signal(number, signal.SIG_DFL)
+        received.append(number)
         raise Interrupted(number)
 
     before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _run(config: PipelineConfig, verbose: bool) -> int:
+def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:
     start = time.monotonic()
     console.say("Loading TensorFlow and TFX ...")
     # Here and not above: these take half a minute, and `--help` needs none.
@@ -141,7 +147,8 @@ def _run(config: PipelineConfig, verbose: bool) -> int:
     try:
         local_dag_runner.LocalDagRunner().run(create_pipeline(config))
     except local_dag_runner.ComponentFailed as failure:
-        return _explain(failure.component, failure.error, config.pipeline_root, verbose)
+        error = Interrupted(received[0]) if received else failure.error
+        return _explain(failure.component, error, config.pipeline_root, verbose)
     _summarise(results.find(config), time.monotonic() - start)
     if warning:
         console.warn(warning)
@@ -161,13 +168,14 @@ def _explain(
     if verbose:
         traceback.print_exception(error)
     message = root_message(error)
-    if isinstance(error, (ConfigError, RunError)):
-        hint = ""
-    elif _DISK_FULL.search(message):
-        hint = f"; free some on the disk of {pipeline_root!r} and run it again"
-    else:
-        hint = "" if verbose else " (--verbose shows more)"
-    console.fail(f"{component} failed: {message}{hint}")
+    if _DISK_FULL.search(message):
+        message = (
+            f"no space left on the disk of {pipeline_root!r}; free some and run the"
+            " same command again"
+        )
+    elif not verbose and not isinstance(error, (ConfigError, RunError)):
+        message += " (--verbose shows more)"
+    console.fail(f"{component} failed: {message}")
     return _FAILED
 
 

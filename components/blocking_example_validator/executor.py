@@ -43,8 +43,9 @@ class Executor(tfx_executor.Executor):
         self._anomalies: list[str] = []
         output = super().Do(input_dict, output_dict, exec_properties)
         if self._anomalies:
+            found = "; ".join(anomaly.rstrip(".") for anomaly in self._anomalies)
             raise RunError(
-                f"The examples break their schema: {'; '.join(self._anomalies)}."
+                f"The examples break their schema: {found}."
                 " Mend the data, or describe it with --data.schema."
             )
         return output
@@ -66,6 +67,8 @@ class Executor(tfx_executor.Executor):
             self._anomalies.append(
                 f"{split}: {feature or 'dataset'}: {info.description}"
             )
+        if anomalies.data_missing:
+            self._anomalies.append(f"{split}: there is no example")
         for reason in anomalies.dataset_anomaly_info.reason:
             self._anomalies.append(f"{split}: {reason.description}")
         return anomalies

@@ -8,10 +8,11 @@ import pathlib
 
 import requests
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 
 import components.garments  # noqa: F401  registers `garments` with TFDS
 from msg_modules import console
-from msg_modules.errors import RunError
+from msg_modules.errors import Interrupted, RunError
 
 _REACHABLE_WITHIN_SECONDS = 5.0
 
@@ -39,6 +40,15 @@ def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder
         raise RunError(f"TFDS has no dataset {dataset!r}.{hint}") from e
     except (ValueError, AssertionError) as e:
         raise RunError(f"TFDS cannot load {dataset!r}: {_first_line(e)}") from e
+    except (OSError, json_format.ParseError) as e:
+        root = (
+            data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
+        )
+        raise RunError(
+            f"TFDS cannot read its description of {dataset!r} ({_first_line(e)});"
+            f" delete the dataset's directory in {str(root)!r} and TFDS prepares it"
+            " again."
+        ) from e
 
 
 def _check_data_dir(data_dir: str | None) -> None:
@@ -54,16 +64,21 @@ def _check_data_dir(data_dir: str | None) -> None:
 
 def is_available(builder: tfds.core.DatasetBuilder) -> bool:
     """Whether a dataset is prepared, or its files can be reached right now."""
-    if builder.is_prepared():
-        return True
+    return builder.is_prepared() or _why_unreachable(builder) is None
+
+
+def _why_unreachable(
+    builder: tfds.core.DatasetBuilder,
+) -> requests.RequestException | None:
+    """What keeps the dataset's files from being downloaded, if anything does."""
     try:
-        for url in builder.url_infos:
+        for url in builder.url_infos or {}:
             requests.head(
                 url, timeout=_REACHABLE_WITHIN_SECONDS, allow_redirects=True
             ).raise_for_status()
-    except requests.RequestException:
-        return False
-    return True
+    except requests.RequestException as e:
+        return e
+    return None
 
 
 def prepare(builder: tfds.core.DatasetBuilder) -> None:
@@ -77,27 +92,44 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     """
     if builder.is_prepared():
         return
+    if builder.data_path.exists():  # TFDS would take it for prepared.
+        raise RunError(
+            f"{builder.info.full_name} is not prepared in full; delete"
+            f" {str(builder.data_path)!r} and TFDS prepares it again."
+        )
+    unreachable = _why_unreachable(builder)
+    if isinstance(unreachable, (requests.ConnectionError, requests.Timeout)):
+        # TFDS would try again for minutes. An answer, such as a server's refusal
+        # of HEAD, proves nothing.
+        raise _not_downloaded(builder, unreachable)
     if not console.is_terminal():
         tfds.disable_progress_bar()
     try:
         builder.download_and_prepare()
-    except (PermissionError, OSError) as e:
-        if isinstance(e, requests.RequestException):
-            raise RunError(
-                f"{builder.info.full_name} could not be downloaded"
-                f" ({_first_line(e)}); prepare it on a machine with network and"
-                " name its directory with --data.data-dir, or use"
-                " --data.dataset garments, which needs none."
-            ) from e
+    except (requests.RequestException, tfds.download.DownloadError) as e:
+        raise _not_downloaded(builder, e) from e
+    except OSError as e:
         raise RunError(
             f"{builder.info.full_name} could not be prepared in"
             f" {str(builder.data_path.parent.parent)!r} ({_first_line(e)}); name a"
             " directory that can be written with --data.data-dir."
         ) from e
-    except tfds.download.DownloadError as e:
+    except Interrupted:
+        raise
+    except Exception as e:  # A builder is anyone's code, and raises what it likes.
         raise RunError(
-            f"{builder.info.full_name} could not be downloaded: {_first_line(e)}"
+            f"{builder.info.full_name} could not be prepared: {_first_line(e)}"
         ) from e
+
+
+def _not_downloaded(
+    builder: tfds.core.DatasetBuilder, error: BaseException
+) -> RunError:
+    return RunError(
+        f"{builder.info.full_name} could not be downloaded ({_first_line(error)});"
+        " prepare it on a machine with network and name its directory with"
+        " --data.data-dir, or use --data.dataset garments, which needs none."
+    )
 
 
 def feature_keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:

@@ -31,8 +31,8 @@ def _stop_when(
         for line in process.stdout:
             output += line
             if re.search(pattern, line):
-                # Into the component that the line announces.
-                time.sleep(2)
+                # Into what the line announces.
+                time.sleep(1)
                 process.send_signal(number)
                 break
         rest, error = process.communicate(timeout=120)
@@ -83,18 +83,31 @@ def test_signal_saves_the_training_and_the_same_command_goes_on(
     assert len(pipeline.versions) == len(served) + 1
 
 
-@pytest.mark.parametrize("component", ["TfdsExampleGen", "Transform"])
-def test_kill_in_a_beam_step_leaves_a_root_that_works(
+@pytest.mark.parametrize(
+    ("component", "number", "status"),
+    [
+        ("TfdsExampleGen", signal.SIGKILL, -signal.SIGKILL),
+        ("TfdsExampleGen", signal.SIGINT, 130),
+        ("Transform", signal.SIGKILL, -signal.SIGKILL),
+        ("Transform", signal.SIGTERM, 143),
+    ],
+)
+def test_stop_in_a_beam_step_leaves_a_root_that_works(
     capsys: pytest.CaptureFixture[str],
     garments_dir: pathlib.Path,
     tmp_path: pathlib.Path,
     component: str,
+    number: signal.Signals,
+    status: int,
 ) -> None:
     pipeline = Pipeline(tmp_path, garments_dir)
-    returned, _, _ = _stop_when(
-        pipeline, rf"\] {component} \.\.\.", signal.SIGKILL, flags=[]
+    returned, output, error = _stop_when(
+        pipeline, rf"\] {component} \.\.\.", number, flags=[]
     )
-    assert returned == -signal.SIGKILL
+    assert returned == status, output + error
+    if number != signal.SIGKILL:
+        (line,) = error.splitlines()
+        assert f"Interrupted in {component}" in line
     run = pipeline.run(capsys)
     assert run.status == 0, run
     assert run.outcomes[component] == "done"
