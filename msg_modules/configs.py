@@ -43,7 +43,9 @@ class TrainConfig:
     """Images per replica and step. The global batch is this times the number
     of replicas."""
 
-    loss: Literal["non_saturating"] = "non_saturating"
+    loss: Literal["hinge", "least_squares", "non_saturating", "relativistic"] = (
+        "non_saturating"
+    )
     """Adversarial loss."""
 
     generator_learning_rate: float = 1e-3

@@ -20,13 +20,21 @@ def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
     images = [line["images"] for line in stats]
     figure = Figure(figsize=(9, 6), layout="constrained")
     losses, accuracies = figure.subplots(2, 1, sharex=True)
-    for axes, prefix, names in (
-        (losses, "loss", ("generator_loss", "discriminator_loss")),
-        (accuracies, "accuracy", ("real_accuracy", "fake_accuracy")),
+    for axes, title, labels in (
+        (
+            losses,
+            "loss",
+            {"generator_loss": "generator", "discriminator_loss": "discriminator"},
+        ),
+        (
+            accuracies,
+            "share told right",
+            {"real_accuracy": "real images", "fake_accuracy": "generated images"},
+        ),
     ):
-        for name in names:
-            axes.plot(images, [line[name] for line in stats], label=name.split("_")[0])
-        axes.set_ylabel(prefix)
+        for name, label in labels.items():
+            axes.plot(images, [line[name] for line in stats], label=label)
+        axes.set_ylabel(title)
         axes.grid(alpha=0.3)
         axes.legend()
     losses.set_title("Adversarial losses, and images the discriminator tells right")

@@ -81,7 +81,7 @@ class Gan(tf.Module):
                 real_logits = self.discriminator(images, training=True)
             fakes = self.generator(latents, training=True)
             fake_logits = self.discriminator(fakes, training=True)
-            generator_loss = self._mean(self._loss.generator(fake_logits))
+            generator_loss = self._mean(self._loss.generator(real_logits, fake_logits))
             discriminator_loss = self._mean(
                 self._loss.discriminator(real_logits, fake_logits)
             )

@@ -76,7 +76,7 @@ def train(
     seconds_per_step = math.inf
     sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
     with (
-        _saved_if_interrupted(kept),
+        _saved_if_interrupted(gan, kept),
         Reporter(work_dir, gan.global_batch_size, first_step=step) as reporter,
         console.progress("training", config.steps, step) as show,
     ):
@@ -123,12 +123,13 @@ def train(
 
 
 @contextlib.contextmanager
-def _saved_if_interrupted(kept: checkpoints.Checkpoints) -> Iterator[None]:
+def _saved_if_interrupted(gan: Gan, kept: checkpoints.Checkpoints) -> Iterator[None]:
     """Keeps the steps since the last checkpoint when a person stops the run."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        kept.save()
+        if gan.is_finite():
+            kept.save()
         raise
 
 
