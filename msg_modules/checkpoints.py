@@ -55,23 +55,30 @@ def work_dir(
     text = json.dumps(identity, indent=2, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     directory = pathlib.Path(checkpoint_dir) / name
-    _remove_finished(directory)
+    if _last_step(directory) > train.steps:
+        # A shorter training must not undo a longer one.
+        directory = directory.with_name(f"{name}-{train.steps}")
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _FINISHED).unlink(missing_ok=True)
     (directory / "config.json").write_text(text + "\n")
     return directory
 
 
-def _remove_finished(keep: pathlib.Path) -> None:
-    """Removes trainings whose model has long been exported."""
-    for marker in keep.parent.glob(f"*/{_FINISHED}"):
-        if marker.parent != keep:
-            shutil.rmtree(marker.parent, ignore_errors=True)
+def _last_step(directory: pathlib.Path) -> int:
+    """The step of the newest checkpoint, 0 if there is none."""
+    paths = (directory / "checkpoints").glob("ckpt-*.index")
+    return max((int(path.stem.split("-")[1]) for path in paths), default=0)
 
 
 def mark_finished(directory: pathlib.Path) -> None:
-    """Notes that the training went to its end; a later one may clean it up."""
+    """Notes that the training went to its end, and removes those before it.
+
+    Their models have been exported. This one stays, to be gone on with.
+    """
     (directory / _FINISHED).touch()
+    for marker in directory.parent.glob(f"*/{_FINISHED}"):
+        if marker.parent != directory:
+            shutil.rmtree(marker.parent, ignore_errors=True)
 
 
 class Checkpoints:
@@ -104,11 +111,10 @@ class Checkpoints:
         Raises:
           RunError: If every such checkpoint is damaged.
         """
-        paths = [
-            path
-            for path in reversed(self._manager.checkpoints)
-            if int(path.rsplit("-", 1)[1]) <= up_to
-        ]
+        steps = {
+            int(path.rsplit("-", 1)[1]): path for path in self._manager.checkpoints
+        }
+        paths = [steps[step] for step in sorted(steps, reverse=True) if step <= up_to]
         for path in paths:
             try:
                 self._manager.checkpoint.restore(path).assert_consumed()

@@ -110,9 +110,10 @@ class TrainConfig:
         for name in ("beta_1", "beta_2"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")
-        for name in ("r1_gamma", "ema_half_life", "seed"):
+        for name in ("r1_gamma", "ema_half_life"):
             value = getattr(self, name)
             require(value >= 0, f"train.{name}", value, "at least 0")
+        require(0 <= self.seed < 2**32, "train.seed", self.seed, "in [0, 2**32)")
         require(
             self.replicas is None or self.replicas > 0,
             "train.replicas",

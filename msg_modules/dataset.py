@@ -46,7 +46,7 @@ def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
     except tf.errors.OpError as e:
         raise RunError(
             f"The transformed examples {file_pattern} cannot be read ({e.message});"
-            " delete them and run the pipeline again."
+            " delete the directory above their split and run the pipeline again."
         ) from e
     if not batches:
         raise RunError(f"There are no transformed examples in {file_pattern}.")

@@ -23,15 +23,11 @@ def make_strategy(strategy: str, replicas: int | None) -> tf.distribute.Strategy
     Raises:
       ConfigError: If the replicas cannot be had.
     """
+    _check_replicas(strategy, replicas)
     gpus = tf.config.list_logical_devices("GPU")
     if strategy == "one_device" or (strategy == "auto" and len(gpus) < 2):
         return tf.distribute.get_strategy()
     if replicas is None or replicas <= len(gpus):
-        if not gpus:
-            raise ConfigError(
-                "train.strategy is 'mirrored' and this machine has no GPU; say how"
-                " many replicas shall share the CPU with --train.replicas."
-            )
         return _mirrored(tuple(device.name for device in gpus[:replicas]))
     return _mirrored(_logical_cpus(replicas))
 
@@ -51,11 +47,27 @@ def configure_devices(strategy: str, replicas: int | None) -> None:
 
     TensorFlow lets this happen only before anything has run on a device: call
     it first in a process that trains later.
+
+    Raises:
+      ConfigError: If `mirrored` has neither GPUs nor a number of replicas.
     """
+    _check_replicas(strategy, replicas)
     if strategy == "mirrored" and replicas is not None:
         physical = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
             physical, [tf.config.LogicalDeviceConfiguration()] * replicas
+        )
+
+
+def _check_replicas(strategy: str, replicas: int | None) -> None:
+    if (
+        strategy == "mirrored"
+        and replicas is None
+        and not tf.config.list_physical_devices("GPU")
+    ):
+        raise ConfigError(
+            "train.strategy is 'mirrored' and this machine has no GPU; say how many"
+            " replicas shall share the CPU with --train.replicas."
         )
 
 

@@ -28,7 +28,8 @@ class Interrupted(Exception):
 
 _TRACEBACK_LAST_LINE = re.compile(r"^(?:[\w.]+(?:Error|Exception)): (?P<message>.+)$")
 _GRAPH_NODE = re.compile(r"\{\{\w+node [^}]*\}\} ?")
-_BEAM_SUFFIX = re.compile(r"( \[(?:while running|Op:).*?\])+$")
+_OPERATION = re.compile(r" \[Op:\w+\]( name:)?")
+_BEAM_SUFFIX = re.compile(r"( \[while running '[^']*'\])+$")
 
 
 def root_message(error: BaseException) -> str:
@@ -51,5 +52,5 @@ def root_message(error: BaseException) -> str:
     for line in message.splitlines():
         if match := _TRACEBACK_LAST_LINE.match(line.strip()):
             message = match["message"]
-    message = _GRAPH_NODE.sub("", message.splitlines()[0])
+    message = _OPERATION.sub("", _GRAPH_NODE.sub("", message.splitlines()[0]))
     return _BEAM_SUFFIX.sub("", message).strip()

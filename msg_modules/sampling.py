@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from msg_modules.errors import ConfigError
-
-_OUTPUTS = ("image_7", "image_14", "image_28")
+from msg_modules.preprocessing import PYRAMID_KEYS
 
 
 class Generator:
@@ -62,7 +61,7 @@ class Generator:
 
 
 def _arrays(outputs: dict[str, tf.Tensor]) -> tuple[np.ndarray, ...]:
-    return tuple(outputs[name].numpy() for name in _OUTPUTS)
+    return tuple(outputs[name].numpy() for name in PYRAMID_KEYS)
 
 
 def load_generator(path: str | pathlib.Path) -> Generator:

@@ -150,7 +150,7 @@ def read_steps(directory: pathlib.Path) -> list[PIL.Image.Image]:
     Args:
       directory: The `samples` directory of a training.
     """
-    return [PIL.Image.open(path) for path in sorted(directory.glob("step-*.png"))]
+    return [_read(path) for path in sorted(directory.glob("step-*.png"))]
 
 
 def read_real(directory: pathlib.Path) -> PIL.Image.Image:
@@ -159,4 +159,10 @@ def read_real(directory: pathlib.Path) -> PIL.Image.Image:
     Args:
       directory: The `samples` directory of a training.
     """
-    return PIL.Image.open(directory / _REAL_NAME)
+    return _read(directory / _REAL_NAME)
+
+
+def _read(path: pathlib.Path) -> PIL.Image.Image:
+    # Not one open file for each sheet of a long training.
+    with PIL.Image.open(path) as image:
+        return image.copy()

@@ -52,7 +52,8 @@ def run_fn(fn_args: FnArgs) -> None:
         config.checkpoint_dir or fn_args.model_run_dir,
         model,
         config,
-        data=",".join(fn_args.train_files),
+        # Edited code begins another training, like other images.
+        data=f"{','.join(fn_args.train_files)} {settings.get('weights_code', '')}",
     )
     pyramids = dataset.load_pyramids(fn_args.train_files)
     gan = training.train(model, config, pyramids, work_dir)

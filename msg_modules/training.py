@@ -111,7 +111,7 @@ def train(
             if step % config.report_every == 0 or at_end:
                 reporter.report(step, sums / (step - since), time.monotonic() - began)
                 sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
-            if step % config.sample_every == 0 or at_end:
+            if step % config.sample_every == 0:
                 samples.draw(gan.ema_generator, step)
             if step % config.checkpoint_every == 0 or at_end:
                 # A loss is taken before its step: the last one may have ruined
@@ -119,6 +119,7 @@ def train(
                 if not gan.is_finite():
                     raise RunError(_diverged(["a weight"], since, step, work_dir))
                 kept.save()
+    samples.draw(gan.ema_generator, step)
     return gan
 
 

@@ -1,4 +1,4 @@
-"""The flags that all runners share."""
+"""The flags of a runner."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunnerArgs:
 
     preset: Preset = "quickstart"
     """`quickstart`: minutes on two cores; `fashion_mnist`: the full run;
-    `tutorial`: the article's networks and recipe, hours to days on a CPU."""
+    `tutorial`: the article's networks and recipe, weeks on two CPU cores."""
 
     verbose: bool = False
     """Show all that TFX, Beam and TensorFlow log."""

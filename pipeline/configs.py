@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+import tyro
+
 from msg_modules.configs import ModelConfig, TrainConfig, require
 
 AUTO_DATASET = "auto"
@@ -56,6 +58,12 @@ class DataConfig:
             "at least 1",
         )
         require(
+            self.num_classes is None or self.num_classes > 0,
+            "data.num_classes",
+            self.num_classes,
+            "at least 1",
+        )
+        require(
             self.train_split != self.eval_split,
             "data.eval_split",
             self.eval_split,
@@ -70,8 +78,9 @@ class BeamConfig:
     runner: str = "FnApiRunner"
     """Apache Beam runner for ingestion, statistics and Transform."""
 
-    options: tuple[str, ...] = ()
-    """Further Beam options, each as `--name=value`."""
+    options: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A further Beam option, as `--beam.options=--name=value`; may be
+    given several times."""
 
     @property
     def pipeline_args(self) -> list[str]:

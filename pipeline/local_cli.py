@@ -70,8 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             " this one another --pipeline-root."
         )
         return _FAILED
+    except OSError as e:
+        console.fail(str(e))
+        return _FAILED
     except Interrupted as e:
-        console.fail("Interrupted before the first component; nothing was changed.")
+        console.fail(
+            "Interrupted. Run the same command again: it goes on with what was"
+            " finished."
+        )
         return _SIGNALLED + e.signal_number
 
 
@@ -81,10 +87,18 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
         config,
         pipeline_root=str(pathlib.Path(config.pipeline_root).absolute()),
         serving_dir=str(config.serving_path.absolute()),
+        data=dataclasses.replace(
+            config.data, data_dir=_absolute_path(config.data.data_dir)
+        ),
         train=dataclasses.replace(
             config.train, checkpoint_dir=str(config.checkpoint_path.absolute())
         ),
     )
+
+
+def _absolute_path(path: str | None) -> str | None:
+    """A path that may be a URI, or not be given, made absolute."""
+    return path if path is None or "://" in path else os.path.abspath(path)
 
 
 def _make_writable(config: PipelineConfig) -> None:
@@ -149,6 +163,8 @@ def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:
     except local_dag_runner.ComponentFailed as failure:
         error = Interrupted(received[0]) if received else failure.error
         return _explain(failure.component, error, config.pipeline_root, verbose)
+    if received:
+        raise Interrupted(received[0])
     _summarise(results.find(config), time.monotonic() - start)
     if warning:
         console.warn(warning)
@@ -194,9 +210,14 @@ def _summarise(found: Results, seconds: float) -> None:
         console.say(f"  {name + ':':<29}{_short(path)}")
     console.say(
         "\nDraw from the generator:\n"
-        f"  uv run msg-gan sample --model {_short(found.pushed.parent)}"
+        f"  uv run msg-gan sample --model {_short(found.pushed)}"
         " --num-images 64 --output grid.png"
     )
+    if found.newest != found.pushed:
+        console.say(
+            f"\n{_short(found.newest)} is newer, and what a server takes; delete it to"
+            " serve the generator of this run."
+        )
 
 
 def _short(path: pathlib.Path) -> str:

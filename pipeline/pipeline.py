@@ -13,12 +13,16 @@ from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
 from msg_modules import (
     checkpoints,
+    curves,
     dataset,
+    distribution,
     export,
     gan,
     losses,
     models,
     preprocessing,
+    reporting,
+    sheets,
     trainer,
     training,
 )
@@ -28,7 +32,9 @@ from pipeline.fingerprint import source_fingerprint
 
 _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 
-_TRAINING_CODE = (checkpoints, dataset, export, gan, losses, models, trainer, training)
+# What decides the weights, and what is made of them.
+_WEIGHTS_CODE = (dataset, gan, losses, models, training)
+_RESULTS_CODE = (checkpoints, curves, distribution, export, reporting, sheets, trainer)
 
 
 def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
@@ -39,7 +45,7 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         (`pipeline.datasets.resolve`).
 
     Returns:
-      A pipeline that either runner takes.
+      A pipeline for a runner.
 
     Raises:
       ConfigError: If the schema file cannot be read.
@@ -79,7 +85,8 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         eval_args=tfx.proto.EvalArgs(),
         custom_config={
             **trainer.to_custom_config(config.model, config.train),
-            "code": source_fingerprint(*_TRAINING_CODE),
+            "weights_code": source_fingerprint(*_WEIGHTS_CODE),
+            "results_code": source_fingerprint(*_RESULTS_CODE),
         },
     )
     pusher = tfx.components.Pusher(

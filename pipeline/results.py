@@ -23,10 +23,13 @@ class Results:
     Attributes:
       model_run: Directory with the sheet, the curves and the animation.
       pushed: The version directory of the pushed generator.
+      newest: The newest version beside it: another one if an earlier run was
+        answered from the cache.
     """
 
     model_run: pathlib.Path
     pushed: pathlib.Path
+    newest: pathlib.Path
 
 
 def find(config: PipelineConfig) -> Results:
@@ -45,7 +48,9 @@ def find(config: PipelineConfig) -> Results:
     version = pathlib.Path(pushed.custom_properties["pushed_destination"].string_value)
     if not version.exists():
         _copy_whole(pathlib.Path(pushed.uri), version)
-    return Results(run_dir, version)
+    versions = [path for path in version.parent.iterdir() if path.name.isdecimal()]
+    newest = max(versions, key=lambda path: int(path.name))
+    return Results(run_dir, version, newest)
 
 
 def _output(

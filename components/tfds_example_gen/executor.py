@@ -83,10 +83,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         )
                     )
         except Exception as e:
-            raise RunError(
-                f"{builder.info.full_name} could not be read: {root_message(e)};"
-                f" delete {str(builder.data_path)!r} and TFDS prepares it again."
-            ) from e
+            if RunError.__name__ in str(e):  # A worker's, which Beam made text of.
+                raise RunError(root_message(e)) from e
+            raise
 
         examples.set_string_custom_property("dataset", builder.name)
         examples.set_string_custom_property("dataset_version", str(builder.version))
@@ -94,10 +93,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             wanted = builder.info.splits[split].num_examples
             seen = _count(pipeline, name)
             if seen != wanted:
-                raise RunError(
-                    f"{builder.info.full_name} promises {wanted} examples in"
-                    f" {split} and {seen} were read; delete"
-                    f" {str(builder.data_path)!r} and TFDS prepares it again."
+                raise _broken(
+                    builder, f"{split} promises {wanted} examples and {seen} were read"
                 )
             examples.set_string_custom_property(f"{name}_split", split)
             examples.set_int_custom_property(f"{name}_num_examples", seen)
@@ -142,7 +139,7 @@ class ReadExamples(beam.DoFn):
           chunk: What `tfds.even_splits` returns.
 
         Raises:
-          RunError: If an image does not decode.
+          RunError: If a record cannot be read, or an image does not decode.
         """
         read_config = tfds.ReadConfig()
         # Its thread sleeps for up to a minute, and an iterator waits for it to end.
@@ -156,20 +153,24 @@ class ReadExamples(beam.DoFn):
         batches = images.map(
             lambda element: (element[self._image_key], element[self._label_key])
         ).batch(_BATCH_SIZE)
-        for encoded, labels in batches.as_numpy_iterator():
-            for image, label in zip(encoded, labels, strict=True):
-                self._counter.inc()
-                yield self._to_example(image, int(label))
+        try:
+            for encoded, labels in batches.as_numpy_iterator():
+                for image, label in zip(encoded, labels, strict=True):
+                    self._counter.inc()
+                    yield self._to_example(image, int(label))
+        except (OSError, tf.errors.OpError) as e:
+            raise _broken(self._builder, root_message(e)) from e
 
     def _to_example(self, image: bytes, label: int) -> tf.train.Example:
         try:
             # As Transform will: Pillow forgives what TensorFlow does not.
             tf.io.decode_image(image, channels=1, expand_animations=False)
         except tf.errors.InvalidArgumentError as e:
-            raise RunError(
+            raise _broken(
+                self._builder,
                 f"an image of split {self._split!r} with label {label} and"
                 f" {len(image)} bytes is no PNG or JPEG that decodes"
-                f" ({root_message(e)[:120]})"
+                f" ({root_message(e)[:120]})",
             ) from e
         feature = {
             "image": _bytes_feature(image),
@@ -178,6 +179,13 @@ class ReadExamples(beam.DoFn):
         if 0 <= label < len(self._label_names):
             feature["label_name"] = _bytes_feature(self._label_names[label].encode())
         return tf.train.Example(features=tf.train.Features(feature=feature))
+
+
+def _broken(builder: tfds.core.DatasetBuilder, reason: str) -> RunError:
+    return RunError(
+        f"{builder.info.full_name} could not be read: {reason}; delete"
+        f" {str(builder.data_path)!r} and TFDS prepares it again."
+    )
 
 
 def _bytes_feature(value: bytes) -> tf.train.Feature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import signal
@@ -11,9 +12,12 @@ import time
 import pytest
 from local_pipeline import Pipeline
 
+from pipeline import local_cli
+
 pytestmark = pytest.mark.slow
 
-LONG = ["--train.steps", "4000", "--train.checkpoint-every", "10"]
+LONG = ["--train.steps", "4000"]
+NO_CHECKPOINT = ["--train.checkpoint-every", "1000000"]
 
 
 def _stop_when(
@@ -61,6 +65,16 @@ def _numbers(pattern: str, text: str) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall(pattern, text)]
 
 
+@pytest.fixture(scope="module")
+def pipeline(
+    tmp_path_factory: pytest.TempPathFactory, garments_dir: pathlib.Path
+) -> Pipeline:
+    """A pipeline root of these tests' own: they push."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("interrupted"), garments_dir)
+    assert local_cli.main(pipeline.flags) == 0
+    return pipeline
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
@@ -71,7 +85,8 @@ def test_signal_saves_the_training_and_the_same_command_goes_on(
     status: int,
 ) -> None:
     served = pipeline.versions
-    flags = [*LONG, "--train.seed", str(100 + number)]
+    # Without a regular checkpoint: the one resumed from was made by the signal.
+    flags = [*LONG, *NO_CHECKPOINT, "--train.seed", str(100 + number)]
     returned, output, error = _stop_when(pipeline, r"^  step +\d", number, flags)
     assert returned == status, output + error
     (line,) = error.splitlines()
@@ -118,10 +133,30 @@ def test_kill_in_the_training_loses_no_checkpoint(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served = pipeline.versions
-    flags = [*LONG, "--train.seed", "109"]
-    returned, output, _ = _stop_when(pipeline, r"^  step +\d", signal.SIGKILL, flags)
-    assert returned == -signal.SIGKILL
+    flags = [*LONG, "--train.checkpoint-every", "10", "--train.seed", "109"]
+    with subprocess.Popen(
+        pipeline.command(*flags), stdout=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 300
+        while not (checkpoints := _checkpoints(pipeline, seed=109)):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert pipeline.versions == served
-    stopped_at, resumed_from = _go_on(pipeline, capsys, flags, output)
-    assert resumed_from >= stopped_at - 10
+    run = pipeline.run(capsys, *flags, "--train.steps", str(max(checkpoints) + 200))
+    assert run.status == 0, run
+    (resumed_from,) = _numbers(r"resuming from step ([\d,]+)", run.output)
+    assert resumed_from >= max(checkpoints)
     assert len(pipeline.versions) == len(served) + 1
+
+
+def _checkpoints(pipeline: Pipeline, seed: int) -> list[int]:
+    """Steps of the checkpoints that are complete in the training with a seed."""
+    for config in pipeline.root.glob("checkpoints/*/config.json"):
+        if json.loads(config.read_text())["train"]["seed"] == seed:
+            index = config.parent / "checkpoints" / "checkpoint"
+            text = index.read_text() if index.exists() else ""
+            return _numbers(r'all_model_checkpoint_paths: "ckpt-(\d+)"', text)
+    return []

@@ -77,19 +77,17 @@ def test_the_directory_says_what_it_is_for(tmp_path: pathlib.Path):
     assert settings["data"] == "examples/1"
 
 
-def test_finished_work_is_cleaned_up_by_the_next_training_and_no_other(
+def test_finished_work_is_removed_when_another_training_has_finished(
     tmp_path: pathlib.Path,
 ):
     finished, unfinished = _dir(tmp_path, seed=1), _dir(tmp_path, seed=2)
-    (finished / "checkpoints").mkdir()
     checkpoints.mark_finished(finished)
 
-    # The same training again would still need it.
-    assert _dir(tmp_path, seed=1) == finished
-    assert (finished / "checkpoints").exists()
-
-    checkpoints.mark_finished(finished)
+    # One that only begins, and may fail, takes nothing away.
     third = _dir(tmp_path, seed=3)
+    assert finished.exists()
+
+    checkpoints.mark_finished(third)
     assert not finished.exists()
     assert unfinished.exists()
     assert third.exists()
@@ -101,9 +99,34 @@ def test_a_finished_training_that_goes_on_is_unfinished_again(tmp_path: pathlib.
 
     # Gone on with to more steps, and interrupted; then comes another training.
     assert _dir(tmp_path, steps=1000) == first
-    _dir(tmp_path, seed=3)
+    checkpoints.mark_finished(_dir(tmp_path, seed=3))
 
     assert first.exists()
+
+
+def test_a_shorter_training_leaves_the_longer_one_alone(tmp_path: pathlib.Path):
+    gan, longer = _gan(0), _dir(tmp_path, steps=9)
+    for step in (6, 9):
+        gan.step.assign(step)
+        checkpoints.Checkpoints(gan, longer).save()
+
+    shorter = _dir(tmp_path, steps=6)
+
+    assert shorter != longer
+    assert checkpoints.Checkpoints(_gan(1), shorter).restore(up_to=6) == 0
+    assert _dir(tmp_path, steps=12) == longer
+
+
+def test_the_furthest_checkpoint_is_restored_whatever_was_saved_last(
+    tmp_path: pathlib.Path,
+):
+    gan = _gan(0)
+    kept = checkpoints.Checkpoints(gan, tmp_path)
+    for step in (8, 5):
+        gan.step.assign(step)
+        kept.save()
+
+    assert checkpoints.Checkpoints(_gan(1), tmp_path).restore(up_to=100) == 8
 
 
 def _gan(seed: int) -> Gan:

@@ -59,3 +59,18 @@ def test_an_error_without_a_message_is_named():
 def test_the_kinds_of_error_can_be_told_apart():
     assert not issubclass(ConfigError, RunError)
     assert not issubclass(RunError, ConfigError)
+
+
+def test_what_follows_the_name_of_an_operation_is_kept():
+    text = (
+        "{{function_node __wrapped__IteratorGetNext}} corrupted record at 7"
+        " [Op:IteratorGetNext] name: "
+    )
+    inner = root_message(RuntimeError(text))
+    assert inner == "corrupted record at 7"
+    outer = (
+        "Traceback (most recent call last):\n"
+        "msg_modules.errors.RunError: corrupted record at 7 [Op:IteratorGetNext] name:;"
+        " delete it. [while running 'Read[train]']"
+    )
+    assert root_message(RuntimeError(outer)) == "corrupted record at 7; delete it."
