@@ -43,10 +43,15 @@ class TrainConfig:
     """Images per replica and step. The global batch is this times the number
     of replicas."""
 
-    loss: Literal["hinge", "least_squares", "non_saturating", "relativistic"] = (
-        "non_saturating"
-    )
-    """Adversarial loss."""
+    loss: Literal[
+        "average_hinge",
+        "hinge",
+        "least_squares",
+        "non_saturating",
+        "relativistic",
+        "wasserstein",
+    ] = "non_saturating"
+    """Adversarial loss. `wasserstein` needs the gradient penalty, 10 or so."""
 
     generator_learning_rate: float = 1e-3
     """Adam's learning rate for the generator."""
@@ -63,8 +68,15 @@ class TrainConfig:
     r1_gamma: float = 0.05
     """Weight of the R1 gradient penalty on real images; 0 turns it off."""
 
-    r1_interval: int = 16
-    """Apply the R1 penalty every so many steps, multiplied by as much."""
+    r2_gamma: float = 0.0
+    """Weight of the R2 gradient penalty on generated images; 0 turns it off."""
+
+    gradient_penalty: float = 0.0
+    """Weight of WGAN-GP's gradient penalty between real and generated images;
+    0 turns it off."""
+
+    penalty_interval: int = 16
+    """Apply the penalties every so many steps, multiplied by as much."""
 
     ema_half_life: int = 2000
     """Half-life, in images, of the moving average of the generator's weights
@@ -93,11 +105,16 @@ class TrainConfig:
     """Directory for the checkpoints of unfinished training. Default:
     `checkpoints` under the pipeline root."""
 
+    @property
+    def has_penalty(self) -> bool:
+        """Whether the discriminator's gradient is penalised."""
+        return self.r1_gamma > 0 or self.r2_gamma > 0 or self.gradient_penalty > 0
+
     def __post_init__(self) -> None:
         for name in (
             "steps",
             "batch_size",
-            "r1_interval",
+            "penalty_interval",
             "report_every",
             "sample_every",
             "checkpoint_every",
@@ -110,7 +127,7 @@ class TrainConfig:
         for name in ("beta_1", "beta_2"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")
-        for name in ("r1_gamma", "ema_half_life"):
+        for name in ("r1_gamma", "r2_gamma", "gradient_penalty", "ema_half_life"):
             value = getattr(self, name)
             require(value >= 0, f"train.{name}", value, "at least 0")
         require(0 <= self.seed < 2**32, "train.seed", self.seed, "in [0, 2**32)")

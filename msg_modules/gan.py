@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from msg_modules import losses, models
+from msg_modules import losses, models, penalties
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.preprocessing import Pyramid
 
@@ -14,7 +16,14 @@ from msg_modules.preprocessing import Pyramid
 # arXiv 2006.06676, training code).
 _EMA_RAMP_UP = 0.05
 
-METRICS = ("generator_loss", "discriminator_loss", "real_accuracy", "fake_accuracy")
+METRICS = (
+    "generator_loss",
+    "discriminator_loss",
+    "real_accuracy",
+    "fake_accuracy",
+    "generator_gradient_norm",
+    "discriminator_gradient_norm",
+)
 
 
 class Gan(tf.Module):
@@ -58,7 +67,7 @@ class Gan(tf.Module):
         self._loss = losses.LOSSES[train.loss]
 
     def replica_step(self, images: Pyramid, with_penalty: bool) -> tf.Tensor:
-        """Updates both networks from one pair of forward passes.
+        """Updates both networks from one pass through each.
 
         Call it in a replica context. The losses are summed over the replica's
         images and divided by the *global* batch size, so that the gradients,
@@ -67,42 +76,77 @@ class Gan(tf.Module):
 
         Args:
           images: The replica's part of the global batch.
-          with_penalty: Whether to add the R1 penalty, a choice made when the
-            step is traced.
+          with_penalty: Whether to add the gradient penalties, a choice made when
+            the step is traced.
 
         Returns:
           The replica's share of each of `METRICS`; they are summed over the
-          replicas.
+          replicas. A gradient's norm is thus the mean of the replicas' own.
         """
-        latents = self._replica_latents()
+        latents = self._replica_rows(
+            tf.random.stateless_normal, [self._latent_dim], stream=0
+        )
+        with tf.GradientTape() as generator_tape:
+            fakes = tuple(self.generator(latents, training=True))
+        both = tuple(
+            tf.concat([real, fake], 0) for real, fake in zip(images, fakes, strict=True)
+        )
+        variables = self.discriminator.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
-            with tf.GradientTape(watch_accessed_variables=False) as image_tape:
-                image_tape.watch(images)
-                real_logits = self.discriminator(images, training=True)
-            fakes = self.generator(latents, training=True)
-            fake_logits = self.discriminator(fakes, training=True)
-            generator_loss = self._mean(self._loss.generator(real_logits, fake_logits))
-            discriminator_loss = self._mean(
-                self._loss.discriminator(real_logits, fake_logits)
+            tape.watch(both)
+            logits = self.discriminator(both, training=True)
+        real_logits, fake_logits = tf.split(logits, 2)
+        with tf.GradientTape(persistent=True) as loss_tape:
+            loss_tape.watch([real_logits, fake_logits])
+            generator_loss, discriminator_loss = self._losses(real_logits, fake_logits)
+        real_slope, fake_slope = loss_tape.gradient(
+            discriminator_loss, [real_logits, fake_logits]
+        )
+        generator_slope = loss_tape.gradient(generator_loss, fake_logits)
+
+        discriminator_gradients, image_gradients = tape.gradient(
+            logits, (variables, both), tf.concat([real_slope, fake_slope], 0)
+        )
+        if self._loss.discriminator_can_ignore_fakes:
+            fake_gradients = tape.gradient(
+                logits, both, tf.concat([tf.zeros_like(real_slope), generator_slope], 0)
             )
-            objective = discriminator_loss
-            if with_penalty:
-                penalty = losses.r1_penalty(image_tape.gradient(real_logits, images))
-                # Lazy regularisation: as strong on average as in every step.
-                weight = self._train.r1_gamma * self._train.r1_interval
-                objective += weight * self._mean(penalty)
-        for network, optimizer, loss in (
-            (self.generator, self.generator_optimizer, generator_loss),
-            (self.discriminator, self.discriminator_optimizer, objective),
-        ):
-            variables = network.trainable_variables
-            optimizer.apply(tape.gradient(loss, variables), variables)
+        else:
+            # A logit depends on its own image alone. What the discriminator's
+            # loss sent back to an image, the generator's would have sent times
+            # the ratio of their slopes: no second pass is needed.
+            ratio = tf.reshape(generator_slope / fake_slope, [-1, 1, 1, 1])
+            fake_gradients = [
+                tf.concat([tf.zeros_like(ratio), ratio], 0) * gradient
+                for gradient in image_gradients
+            ]
+        generator_gradients = generator_tape.gradient(
+            fakes,
+            self.generator.trainable_variables,
+            [tf.split(gradient, 2)[1] for gradient in fake_gradients],
+        )
+        if with_penalty:
+            # The last bias moves all logits alike and has no part in a penalty.
+            discriminator_gradients = [
+                gradient if extra is None else gradient + extra
+                for gradient, extra in zip(
+                    discriminator_gradients,
+                    self._penalty_gradients(images, fakes),
+                    strict=True,
+                )
+            ]
+        self.discriminator_optimizer.apply(discriminator_gradients, variables)
+        self.generator_optimizer.apply(
+            generator_gradients, self.generator.trainable_variables
+        )
         return tf.stack(
             [
                 generator_loss,
                 discriminator_loss,
                 self._mean(tf.cast(real_logits > 0, tf.float32)),
                 self._mean(tf.cast(fake_logits < 0, tf.float32)),
+                tf.linalg.global_norm(generator_gradients),
+                tf.linalg.global_norm(discriminator_gradients),
             ]
         )
 
@@ -133,15 +177,70 @@ class Gan(tf.Module):
             for variable in network.trainable_variables
         )
 
-    def _replica_latents(self) -> tf.Tensor:
-        """The replica's rows of latents that depend on seed and step alone."""
-        latents = tf.random.stateless_normal(
-            [self.global_batch_size, self._latent_dim],
-            seed=tf.stack([tf.cast(self._train.seed, tf.int64), self.step]),
+    def _losses(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The replica's share of the generator's and the discriminator's loss."""
+        if self._loss.relative_to_average:
+            real, fake = real - self._global_mean(fake), fake - self._global_mean(real)
+        return (
+            self._mean(self._loss.generator(real, fake)),
+            self._mean(self._loss.discriminator(real, fake)),
+        )
+
+    def _penalty_gradients(
+        self, real: Pyramid, fake: Pyramid
+    ) -> list[tf.Tensor | None]:
+        """Gradients of the penalties by the discriminator's weights.
+
+        They are as strong as if they were added in every step (lazy
+        regularisation: StyleGAN2, arXiv 1912.04958, appendix B).
+        """
+        train = self._train
+
+        def discriminator(images: Pyramid) -> tf.Tensor:
+            return self.discriminator(images, training=True)
+
+        with tf.GradientTape() as tape:
+            penalty = tf.zeros([train.batch_size])
+            if train.r1_gamma:
+                penalty += train.r1_gamma * penalties.squared_norm_penalty(
+                    discriminator, real
+                )
+            if train.r2_gamma:
+                penalty += train.r2_gamma * penalties.squared_norm_penalty(
+                    discriminator, fake
+                )
+            if train.gradient_penalty:
+                epsilon = self._replica_rows(tf.random.stateless_uniform, [], stream=1)
+                penalty += train.gradient_penalty * penalties.gradient_penalty(
+                    discriminator, real, fake, epsilon
+                )
+            total = train.penalty_interval * self._mean(penalty)
+        return tape.gradient(total, self.discriminator.trainable_variables)
+
+    def _replica_rows(
+        self, draw: Callable[..., tf.Tensor], shape: list[int], stream: int
+    ) -> tf.Tensor:
+        """The replica's rows of numbers that depend on seed and step alone.
+
+        Args:
+          draw: A function of `tf.random.stateless_*`.
+          shape: Shape of a row.
+          stream: Numbers of another stream are independent.
+        """
+        rows = draw(
+            [self.global_batch_size, *shape],
+            seed=tf.stack([self._train.seed + (stream << 32), self.step]),
         )
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         batch = self._train.batch_size
-        return latents[replica * batch : (replica + 1) * batch]
+        return rows[replica * batch : (replica + 1) * batch]
+
+    def _global_mean(self, values: tf.Tensor) -> tf.Tensor:
+        """Mean over the global batch, through which gradients flow."""
+        share = self._mean(values)
+        return tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, share
+        )
 
     def _mean(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(values) / self.global_batch_size

@@ -1,4 +1,4 @@
-"""Adversarial losses and gradient penalties, as functions of logits and images.
+"""Adversarial losses, as functions of logits.
 
 Every function returns one value for each image, `[batch]`. Averaging is the
 caller's: over the *global* batch, which one replica does not see.
@@ -6,7 +6,7 @@ caller's: over the *global* batch, which one replica does not see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -15,12 +15,20 @@ import tensorflow as tf
 class AdversarialLoss(NamedTuple):
     """The two sides of the game.
 
-    Both are functions of the logits of real and of generated images, each
-    `[batch, 1]`, and return a loss for each image, `[batch]`.
+    Attributes:
+      generator: Function of the logits of real and of generated images, each
+        `[batch, 1]`; returns a loss for each image, `[batch]`.
+      discriminator: The same for the other side.
+      relative_to_average: Whether both take, in place of each logit, its distance
+        from the mean logit of the other kind of images over the global batch.
+      discriminator_can_ignore_fakes: Whether there are generated images by whose
+        logits the discriminator's loss has no gradient.
     """
 
     generator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    relative_to_average: bool = False
+    discriminator_can_ignore_fakes: bool = False
 
 
 def non_saturating_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
@@ -45,6 +53,14 @@ def hinge_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     return tf.squeeze(tf.nn.relu(1.0 - real) + tf.nn.relu(1.0 + fake), -1)
 
 
+def average_hinge_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """max(0, 1 + real) + max(0, 1 - fake): Jolicoeur-Martineau (arXiv 1807.00734).
+
+    The generator's side of RaHingeGAN, for logits relative to the average.
+    """
+    return hinge_discriminator_loss(fake, real)
+
+
 def least_squares_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """(D(G(z)) - 1)^2 / 2: Mao et al. (arXiv 1611.04076), eq. 9."""
     del real
@@ -66,10 +82,36 @@ def relativistic_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tens
     return tf.squeeze(tf.nn.softplus(fake - real), -1)
 
 
+def wasserstein_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """-D(G(z)): Arjovsky et al. (arXiv 1701.07875), algorithm 1."""
+    del real
+    return tf.squeeze(-fake, -1)
+
+
+def wasserstein_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """D(G(z)) - D(x): Arjovsky et al. (arXiv 1701.07875), algorithm 1.
+
+    It needs the gradient penalty of WGAN-GP to keep the logits bounded.
+    """
+    return tf.squeeze(fake - real, -1)
+
+
 LOSSES: dict[str, AdversarialLoss] = {
-    "hinge": AdversarialLoss(hinge_generator_loss, hinge_discriminator_loss),
+    "average_hinge": AdversarialLoss(
+        average_hinge_generator_loss,
+        hinge_discriminator_loss,
+        relative_to_average=True,
+        discriminator_can_ignore_fakes=True,
+    ),
+    "hinge": AdversarialLoss(
+        hinge_generator_loss,
+        hinge_discriminator_loss,
+        discriminator_can_ignore_fakes=True,
+    ),
     "least_squares": AdversarialLoss(
-        least_squares_generator_loss, least_squares_discriminator_loss
+        least_squares_generator_loss,
+        least_squares_discriminator_loss,
+        discriminator_can_ignore_fakes=True,
     ),
     "non_saturating": AdversarialLoss(
         non_saturating_generator_loss, non_saturating_discriminator_loss
@@ -77,24 +119,7 @@ LOSSES: dict[str, AdversarialLoss] = {
     "relativistic": AdversarialLoss(
         relativistic_generator_loss, relativistic_discriminator_loss
     ),
+    "wasserstein": AdversarialLoss(
+        wasserstein_generator_loss, wasserstein_discriminator_loss
+    ),
 }
-
-
-def r1_penalty(image_gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Squared norm of the logits' gradient at real images, half of it.
-
-    Mescheder et al. (arXiv 1801.04406), eq. 9 with gamma = 1, for a pyramid:
-    summed over the pixels of a scale and averaged over the scales.
-
-    Args:
-      image_gradients: Gradient of the logits by the images of each scale,
-        `[batch, size, size, channels]`.
-
-    Returns:
-      The penalty of each image, `[batch]`.
-    """
-    by_scale = [
-        tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
-        for gradient in image_gradients
-    ]
-    return 0.5 * tf.add_n(by_scale) / len(by_scale)

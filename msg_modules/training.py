@@ -156,7 +156,7 @@ def compile_steps(
         sums = tf.zeros([len(METRICS)])
         for _ in tf.range(count):
             images = next(batches)
-            if config.r1_gamma > 0 and gan.step % config.r1_interval == 0:
+            if config.has_penalty and gan.step % config.penalty_interval == 0:
                 shares = strategy.run(gan.replica_step, (images, True))
             else:
                 shares = strategy.run(gan.replica_step, (images, False))

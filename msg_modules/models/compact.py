@@ -6,8 +6,10 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from msg_modules.models.normalization import FusedBatchNormalization
 from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
 
+_MOMENTUM = 0.9
 _NEGATIVE_SLOPE = 0.2
 
 
@@ -63,8 +65,12 @@ def _conv(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
 def _norm_relu(x: keras.KerasTensor) -> keras.KerasTensor:
     # Several replicas share their statistics, so that how many there are changes
     # nothing; one alone is spared the cost of that.
-    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    norm = layers.BatchNormalization(momentum=0.9, synchronized=synchronized)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        norm = layers.BatchNormalization(momentum=_MOMENTUM, synchronized=True)
+    elif len(x.shape) == 4:
+        norm = FusedBatchNormalization(momentum=_MOMENTUM)
+    else:
+        norm = layers.BatchNormalization(momentum=_MOMENTUM)
     return layers.ReLU()(norm(x))
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from msg_modules import penalties
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.gan import METRICS, Gan
+from msg_modules.losses import LOSSES
 
 COMPACT = ModelConfig(network="compact", latent_dim=8)
 TUTORIAL = ModelConfig(network="tutorial", latent_dim=16)
@@ -125,6 +127,9 @@ def test_an_eager_step_reports_losses_and_accuracies_of_the_networks_before_it(
     gan, twin = Gan(COMPACT, config, 1), Gan(COMPACT, config, 1)
 
     metrics = dict(zip(METRICS, gan.replica_step(images, False).numpy(), strict=True))
+    norms = [
+        metrics.pop(f"{side}_gradient_norm") for side in ("generator", "discriminator")
+    ]
 
     real = twin.discriminator(images).numpy()[:, 0].astype(np.float64)
     latents = tf.random.stateless_normal([6, 8], seed=tf.constant([2, 0], tf.int64))
@@ -138,6 +143,107 @@ def test_an_eager_step_reports_losses_and_accuracies_of_the_networks_before_it(
         "real_accuracy": pytest.approx(np.mean(real > 0)),
         "fake_accuracy": pytest.approx(np.mean(fake < 0)),
     }
+    for norm, gradients in zip(
+        norms, _plain_gradients(twin, images, latents), strict=True
+    ):
+        squares = [np.sum(np.square(g.numpy().astype(np.float64))) for g in gradients]
+        assert norm == pytest.approx(np.sqrt(np.sum(squares)), rel=1e-4)
+
+
+def _plain_gradients(
+    gan: Gan,
+    images: tuple[tf.Tensor, ...],
+    latents: tf.Tensor,
+    loss: str = "non_saturating",
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Those of both networks as everybody writes it: a tape for each of them."""
+    sides = LOSSES[loss]
+    with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
+        fakes = gan.generator(latents, training=True)
+        real = gan.discriminator(images, training=True)
+        fake = gan.discriminator(fakes, training=True)
+        if loss == "average_hinge":
+            real, fake = real - tf.reduce_mean(fake), fake - tf.reduce_mean(real)
+        generator_loss = tf.reduce_mean(sides.generator(real, fake))
+        discriminator_loss = tf.reduce_mean(sides.discriminator(real, fake))
+    return (
+        generator_tape.gradient(generator_loss, gan.generator.trainable_variables),
+        discriminator_tape.gradient(
+            discriminator_loss, gan.discriminator.trainable_variables
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [*((COMPACT, loss) for loss in LOSSES), (TUTORIAL, "non_saturating")],
+)
+def test_one_pass_back_through_the_discriminator_serves_both_networks(
+    make_pyramids: Callable, model: ModelConfig, loss: str
+):
+    config = TrainConfig(batch_size=4, seed=6, loss=loss, beta_1=0.5, r1_gamma=0.0)
+    images = _tensors(make_pyramids(4))
+    gan = Gan(model, config, 1)
+    _without_dropout(gan)
+    latents = tf.random.stateless_normal(
+        [4, model.latent_dim], seed=tf.constant([6, 0], tf.int64)
+    )
+    generator, discriminator = _plain_gradients(gan, images, latents, loss)
+
+    gan.replica_step(images, False)
+
+    assert all(np.max(np.abs(gradient)) > 0 for gradient in generator)
+    _assert_same_gradients(
+        _gradients(gan), [gradient.numpy() for gradient in (*generator, *discriminator)]
+    )
+
+
+def test_penalties_are_multiplied_by_their_interval_and_weight(
+    make_pyramids: Callable,
+):
+    images = _tensors(make_pyramids(4))
+
+    def gradients(with_penalty: bool, **recipe: float) -> list[np.ndarray]:
+        config = TrainConfig(batch_size=4, seed=6, beta_1=0.5, **recipe)
+        gan = Gan(COMPACT, config, 1)
+        gan.replica_step(images, with_penalty)
+        return _gradients(gan)
+
+    plain = gradients(False)
+    twin = Gan(COMPACT, TrainConfig(batch_size=4, seed=6), 1)
+    seed = tf.constant([6, 0], tf.int64)
+    fakes = twin.generator(tf.random.stateless_normal([4, 8], seed), training=True)
+    epsilon = tf.random.stateless_uniform([4], tf.constant([6 + 2**32, 0], tf.int64))
+    for recipe, penalty in (
+        (
+            {"r1_gamma": 0.5},
+            lambda: 0.5 * penalties.squared_norm_penalty(twin.discriminator, images),
+        ),
+        (
+            {"r1_gamma": 0.0, "r2_gamma": 0.7},
+            lambda: 0.7 * penalties.squared_norm_penalty(twin.discriminator, fakes),
+        ),
+        (
+            {"r1_gamma": 0.0, "gradient_penalty": 10.0},
+            lambda: (
+                10
+                * penalties.gradient_penalty(twin.discriminator, images, fakes, epsilon)
+            ),
+        ),
+    ):
+        seen = gradients(True, penalty_interval=3, **recipe)
+        with tf.GradientTape() as tape:
+            total = 3 * tf.reduce_mean(penalty())
+        wanted = tape.gradient(total, twin.discriminator.trainable_variables)
+        number = len(twin.generator.trainable_variables)
+        _assert_same_gradients(seen[:number], plain[:number])
+        _assert_same_gradients(
+            seen[number:],
+            [
+                gradient + (0 if extra is None else extra.numpy())
+                for gradient, extra in zip(plain[number:], wanted, strict=True)
+            ],
+        )
 
 
 @pytest.mark.parametrize("with_penalty", [False, True])
@@ -178,13 +284,17 @@ def _without_chance_and_statistics(gan: Gan) -> None:
     normalises by each replica's own images: trained as it is, that network
     depends on the number of replicas, whatever the averaging.
     """
-    for network in (gan.generator, gan.discriminator):
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.rate = 0.0
-            if isinstance(layer, keras.layers.BatchNormalization):
-                # Frozen, it normalises by its fixed statistics.
-                layer.trainable = False
+    _without_dropout(gan)
+    for layer in gan.generator.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Frozen, it normalises by its fixed statistics.
+            layer.trainable = False
+
+
+def _without_dropout(gan: Gan) -> None:
+    for layer in gan.discriminator.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
 
 
 def _gradients(gan: Gan) -> list[np.ndarray]:
@@ -209,10 +319,21 @@ def _num_statistics(network: keras.Model) -> int:
     )
 
 
+# All that a step does: a loss that takes means over the batch, every penalty.
+_EVERYTHING = {
+    "seed": 1,
+    "loss": "average_hinge",
+    "r1_gamma": 1.0,
+    "r2_gamma": 0.5,
+    "gradient_penalty": 2.0,
+    "beta_1": 0.5,
+}
+
+
 def _gradients_of_one_replica(
-    model: ModelConfig, images: tuple[np.ndarray, ...]
+    model: ModelConfig, images: tuple[np.ndarray, ...], **recipe: float
 ) -> list[np.ndarray]:
-    config = TrainConfig(batch_size=len(images[0]), seed=1, r1_gamma=1.0, beta_1=0.5)
+    config = TrainConfig(batch_size=len(images[0]), **(recipe or _EVERYTHING))
     gan = Gan(model, config, 1)
     _without_chance_and_statistics(gan)
     gan.replica_step(_tensors(images), True)
@@ -220,10 +341,13 @@ def _gradients_of_one_replica(
 
 
 def _gradients_of_two_replicas(
-    model: ModelConfig, images: tuple[np.ndarray, ...], kind: type[Gan] = Gan
+    model: ModelConfig,
+    images: tuple[np.ndarray, ...],
+    kind: type[Gan] = Gan,
+    **recipe: float,
 ) -> list[np.ndarray]:
     half = len(images[0]) // 2
-    config = TrainConfig(batch_size=half, seed=1, r1_gamma=1.0, beta_1=0.5)
+    config = TrainConfig(batch_size=half, **(recipe or _EVERYTHING))
     # Without collectives, whose keys other strategies of this process use as well.
     strategy = tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
@@ -274,8 +398,9 @@ def test_dividing_by_the_number_of_replicas_once_more_halves_the_gradients(
             return super()._mean(values) / 2
 
     images = make_pyramids(4)
-    wanted = _gradients_of_one_replica(COMPACT, images)
-    mistaken = _gradients_of_two_replicas(COMPACT, images, DividedTwice)
+    recipe = {"seed": 1, "r1_gamma": 1.0, "beta_1": 0.5}
+    wanted = _gradients_of_one_replica(COMPACT, images, **recipe)
+    mistaken = _gradients_of_two_replicas(COMPACT, images, DividedTwice, **recipe)
 
     _assert_same_gradients([2 * gradient for gradient in mistaken], wanted)
     with pytest.raises(AssertionError):

@@ -323,3 +323,32 @@ def test_two_builds_share_no_variable():
 def test_an_unknown_network_is_refused():
     with pytest.raises(KeyError):
         models.build("huge", 8)
+
+
+def test_the_fused_batch_norm_computes_what_keras_does():
+    from msg_modules.models.normalization import FusedBatchNormalization
+
+    generator = np.random.default_rng(3)
+    fused, plain = (
+        kind(momentum=0.9)
+        for kind in (FusedBatchNormalization, keras.layers.BatchNormalization)
+    )
+    for layer in (fused, plain):
+        layer.build([None, 7, 7, 4])
+        layer.set_weights(
+            [np.linspace(0.5, 2, 4), np.linspace(-1, 1, 4), np.zeros(4), np.ones(4)]
+        )
+    for _ in range(3):
+        images = tf.constant(generator.normal(2, 3, [6, 7, 7, 4]), tf.float32)
+        gradients = []
+        for layer in (fused, plain):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                loss = tf.reduce_sum(layer(images, training=True) ** 3)
+            gradients.append(tape.gradient(loss, images))
+        np.testing.assert_allclose(*gradients, atol=2e-3)
+    for seen, wanted in zip(fused.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(seen, wanted, rtol=1e-5)
+    np.testing.assert_allclose(
+        fused(images, training=False), plain(images, training=False), atol=1e-5
+    )

@@ -23,7 +23,7 @@ def test_defaults_are_valid_and_frozen():
     [
         ("steps", 0),
         ("batch_size", -1),
-        ("r1_interval", 0),
+        ("penalty_interval", 0),
         ("report_every", 0),
         ("sample_every", 0),
         ("checkpoint_every", 0),

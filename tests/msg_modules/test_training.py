@@ -147,7 +147,7 @@ def _mean_r1(discriminator: keras.Model, images: Iterable[tf.Tensor]) -> tf.Tens
 @pytest.fixture(scope="module")
 def plain(trained: Any) -> tuple[Weights, np.ndarray]:
     """The same training by the plain implementation: R1 in steps 0, 2 and 4."""
-    strong = trained.recipe.r1_gamma * trained.recipe.r1_interval
+    strong = trained.recipe.r1_gamma * trained.recipe.penalty_interval
     return _plain_training(
         trained.model,
         trained.recipe,
@@ -268,7 +268,7 @@ def test_a_checkpoint_beyond_the_wanted_steps_is_not_used(
     gan = training.train(trained.model, recipe, trained.pyramids, trained_copy)
 
     assert int(gan.step) == 3
-    strong = recipe.r1_gamma * recipe.r1_interval
+    strong = recipe.r1_gamma * recipe.penalty_interval
     wanted, _ = _plain_training(
         trained.model, recipe, trained.pyramids, 3, {0: strong, 2: strong}
     )
