@@ -11,6 +11,11 @@ import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
 
 
+def is_on() -> bool:
+    """Whether operations are deterministic now."""
+    return framework_config.is_op_determinism_enabled()
+
+
 @contextlib.contextmanager
 def required(wanted: bool) -> Iterator[None]:
     """Makes the operations of a block deterministic, those of no other.
@@ -26,7 +31,7 @@ def required(wanted: bool) -> Iterator[None]:
     Yields:
       Nothing.
     """
-    if not wanted or framework_config.is_op_determinism_enabled():
+    if not wanted or is_on():
         yield
         return
     tf.config.experimental.enable_op_determinism()

@@ -27,7 +27,7 @@ class Reporter:
     A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
     over all resumptions), `images_per_second`, the mean since the line before of
     each of `gan.METRICS`, `data_seconds` (spent waiting for images since the line
-    before), and `generator_learning_rate` and `discriminator_learning_rate` as
+    before; not in a deterministic training), and `generator_learning_rate` and `discriminator_learning_rate` as
     they are. TensorBoard gets all but the first three as scalars, and the sheets.
     """
 
@@ -59,7 +59,7 @@ class Reporter:
         step: int,
         means: np.ndarray,
         seconds: float,
-        data_seconds: float,
+        data_seconds: float | None,
         learning_rates: Mapping[str, float],
     ) -> None:
         """Writes one report.
@@ -68,7 +68,8 @@ class Reporter:
           step: Finished steps.
           means: Mean of each of `gan.METRICS` since the last report.
           seconds: Time since the last report.
-          data_seconds: Part of that spent waiting for images.
+          data_seconds: Part of that spent waiting for images; None if it was not
+            measured.
           learning_rates: Those now, by name.
         """
         images = (step - self._last_step) * self._batch_size
@@ -80,9 +81,10 @@ class Reporter:
             "seconds": round(self._seconds, 3),
             "images_per_second": round(images / seconds, 1),
             **{name: float(mean) for name, mean in zip(METRICS, means, strict=True)},
-            "data_seconds": round(data_seconds, 6),
             **learning_rates,
         }
+        if data_seconds is not None:
+            line["data_seconds"] = round(data_seconds, 6)
         with self._path.open("a") as f:
             f.write(json.dumps(line) + "\n")
         with self._writer.as_default(step=step):

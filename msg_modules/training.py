@@ -242,7 +242,7 @@ class _Loop:
             step,
             means,
             time.monotonic() - tally.began,
-            tally.data_seconds,
+            None if determinism.is_on() else tally.data_seconds,
             self._kept.learning_rates(),
         )
         by_name = dict(zip(METRICS, means, strict=True))
@@ -281,7 +281,8 @@ class StepsResult(NamedTuple):
       sums: Sum over the steps of each of `gan.METRICS`, float32.
       first_bad: The first step in which each of them was not finite, counted
         from 1, int64; `GOOD` if there was none.
-      data_seconds: Time spent waiting for images, float64.
+      data_seconds: Time spent waiting for images, float64; 0 in a deterministic
+        training, in which TensorFlow does not tell the time.
     """
 
     sums: tf.Tensor
@@ -317,6 +318,11 @@ def compile_steps(
       returns a `StepsResult`.
     """
 
+    has_clock = not determinism.is_on()
+
+    def now() -> tf.Tensor:
+        return tf.timestamp() if has_clock else tf.constant(0.0, tf.float64)
+
     @tf.function
     def run_steps(
         batches: tf.distribute.DistributedIterator, count: tf.Tensor
@@ -328,11 +334,11 @@ def compile_steps(
         for _ in tf.range(count):
             # Not before the step before: that time would not be spent waiting.
             with tf.control_dependencies([sums]):
-                asked = tf.timestamp()
+                asked = now()
             with tf.control_dependencies([asked]):
                 images = next(batches)
             with tf.control_dependencies(tf.nest.flatten(images, True)):
-                data_seconds += tf.timestamp() - asked
+                data_seconds += now() - asked
             if config.r1_gamma > 0 and gan.step % config.r1_interval == 0:
                 shares = strategy.run(gan.replica_step, (images, True))
             else:
