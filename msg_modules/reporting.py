@@ -26,9 +26,11 @@ class Reporter:
 
     A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
     over all resumptions), `images_per_second`, the mean since the line before of
-    each of `gan.METRICS`, `data_seconds` (spent waiting for images since the line
-    before; not in a deterministic training), and `generator_learning_rate` and `discriminator_learning_rate` as
-    they are. TensorBoard gets all but the first three as scalars, and the sheets.
+    each of `gan.METRICS`, `generator_learning_rate` and
+    `discriminator_learning_rate` as they are, and `data_seconds` (spent waiting
+    for images since the line before; not in a deterministic training, where
+    TensorFlow does not tell the time). TensorBoard gets all but the first three
+    as scalars, and the sheets.
     """
 
     def __init__(self, work_dir: pathlib.Path, batch_size: int, first_step: int):
