@@ -2,134 +2,193 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import pathlib
+import re
 import shutil
 
+import keras
 import tensorflow as tf
 
 from msg_modules import console
-from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.errors import RunError
+from msg_modules.errors import ConfigError, RunError
 from msg_modules.gan import Gan
 
-_MAX_TO_KEEP = 3
-# What TensorFlow raises for a truncated or altered checkpoint.
-_DAMAGED = (tf.errors.OpError, AssertionError, IndexError, ValueError)
-_FINISHED = "finished"
-# What may differ between two runs of one training.
-_NOT_HYPERPARAMETERS = (
-    "steps",
-    "report_every",
-    "sample_every",
-    "checkpoint_every",
-    "checkpoint_dir",
-)
-
-
-def work_dir(
-    checkpoint_dir: str, model: ModelConfig, train: TrainConfig, data: str
-) -> pathlib.Path:
-    """The directory of one training: that network, that recipe, those images.
-
-    The same command finds its own unfinished work there again, and another
-    setting begins anew beside it.
-
-    Args:
-      checkpoint_dir: Where all unfinished training is kept.
-      model: The networks.
-      train: The recipe.
-      data: What names the images, such as the path of the examples.
-
-    Returns:
-      A directory that exists, with `config.json` in it.
-    """
-    recipe = {
-        key: value
-        for key, value in dataclasses.asdict(train).items()
-        if key not in _NOT_HYPERPARAMETERS
-    }
-    identity = {"model": dataclasses.asdict(model), "train": recipe, "data": data}
-    text = json.dumps(identity, indent=2, sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    directory = pathlib.Path(checkpoint_dir) / name
-    if _last_step(directory) > train.steps:
-        # A shorter training must not undo a longer one.
-        directory = directory.with_name(f"{name}-{train.steps}")
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / _FINISHED).unlink(missing_ok=True)
-    (directory / "config.json").write_text(text + "\n")
-    return directory
-
-
-def _last_step(directory: pathlib.Path) -> int:
-    """The step of the newest checkpoint, 0 if there is none."""
-    paths = (directory / "checkpoints").glob("ckpt-*.index")
-    return max((int(path.stem.split("-")[1]) for path in paths), default=0)
-
-
-def mark_finished(directory: pathlib.Path) -> None:
-    """Notes that the training went to its end, and removes those before it.
-
-    Their models have been exported. This one stays, to be gone on with.
-    """
-    (directory / _FINISHED).touch()
-    for marker in directory.parent.glob(f"*/{_FINISHED}"):
-        if marker.parent != directory:
-            shutil.rmtree(marker.parent, ignore_errors=True)
+# What TensorFlow raises for a truncated or altered checkpoint, and for one of other
+# networks.
+_DAMAGED = (tf.errors.OpError, IndexError, ValueError)
+_OTHER = (AssertionError, ValueError)
+_NAME = re.compile(r"ckpt-(\d+)")
 
 
 class Checkpoints:
-    """Checkpoints of a `Gan`: networks, optimisers, average and step."""
+    """Checkpoints of a `Gan`: all that a training needs to go on.
 
-    def __init__(self, gan: Gan, directory: pathlib.Path):
-        """Opens the directory.
+    These are both networks, both optimisers with their learning rates, the
+    average, the step, and how often the learning rates were halved. Which images
+    and which latents a step sees depends on the seed and the step alone, so that
+    there is neither a position in the data nor a random state to keep; but for
+    the counters of dropout layers, which Keras leaves out of checkpoints.
+    """
+
+    def __init__(self, gan: Gan, directory: pathlib.Path, keep: int):
+        """Opens the directory and clears away what a killed process left half done.
 
         Args:
-          gan: What is saved and restored.
-          directory: What `work_dir` returns.
+          gan: What is saved and restored; its learning rates are those of the
+            settings.
+          directory: Directory of the training; gets `checkpoints/`.
+          keep: How many checkpoints are kept, the newest ones.
         """
         self._gan = gan
+        self._directory = directory / "checkpoints"
+        self._rates = self.learning_rates()
+        self._halvings = tf.Variable(0, trainable=False)
+        self._saved_step: int | None = None
+        self._remove_unfinished()
         self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(gan=gan),
-            str(directory / "checkpoints"),
-            max_to_keep=_MAX_TO_KEEP,
+            tf.train.Checkpoint(
+                gan=gan, halvings=self._halvings, counters=_dropout_counters(gan)
+            ),
+            str(self._directory),
+            max_to_keep=keep,
             step_counter=gan.step,
         )
 
-    def restore(self, up_to: int) -> int:
-        """Restores the newest checkpoint that is not beyond the wanted end.
+    @property
+    def saved_step(self) -> int | None:
+        """Step of the newest checkpoint that was saved or restored here."""
+        return self._saved_step
 
-        Args:
-          up_to: Last step of the training.
+    @property
+    def halvings(self) -> int:
+        """How often the learning rates were halved."""
+        return int(self._halvings.numpy())
+
+    def learning_rates(self) -> dict[str, float]:
+        """The present learning rate of each network, named as in the settings."""
+        return {
+            name: float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            for name, optimizer in self._optimizers().items()
+        }
+
+    def restore(self) -> int:
+        """Restores the furthest checkpoint that can be read.
+
+        The learning rates are the settings', halved as often as in the checkpoint.
 
         Returns:
           The step to go on from, 0 if there is none.
 
         Raises:
-          RunError: If every such checkpoint is damaged.
+          ConfigError: If it is one of other networks.
+          RunError: If every checkpoint is damaged.
         """
-        steps = {
-            int(path.rsplit("-", 1)[1]): path for path in self._manager.checkpoints
-        }
-        paths = [steps[step] for step in sorted(steps, reverse=True) if step <= up_to]
-        for path in paths:
+        paths = self._saved_paths()
+        if paths is None:
+            paths = [
+                str(path.with_suffix("")) for path in self._directory.glob("*.index")
+            ]
+        for path in sorted(paths, key=_step_of, reverse=True):
             try:
-                self._manager.checkpoint.restore(path).assert_consumed()
+                _read_through(path)
             except _DAMAGED as e:
                 reason = str(e).splitlines()[0]
                 console.warn(f"The checkpoint {path} is damaged ({reason}).")
-            else:
-                return int(self._gan.step.numpy())
+                continue
+            try:
+                self._manager.checkpoint.restore(path).assert_consumed()
+            except _OTHER as e:
+                raise ConfigError(
+                    f"The checkpoint {path} is of other networks or optimisers than"
+                    " these and cannot be continued; use another"
+                    " --train.checkpoint-dir."
+                ) from e
+            self._set_learning_rates()
+            self._saved_step = int(self._gan.step.numpy())
+            return self._saved_step
         if paths:
             raise RunError(
-                f"No checkpoint in {self._manager.directory} can be read; delete that"
+                f"No checkpoint in {self._directory} can be read; delete that"
                 " directory to train from the start."
             )
         return 0
 
-    def save(self) -> str:
-        """Saves the present state; returns its path."""
-        return self._manager.save(checkpoint_number=self._gan.step)
+    def go_back(self) -> int:
+        """Restores the furthest checkpoint and halves the learning rates.
+
+        Returns:
+          The step to go on from.
+
+        Raises:
+          RunError: If every checkpoint is damaged.
+        """
+        halvings = self.halvings
+        step = self.restore()
+        self._halvings.assign(halvings + 1)
+        self._set_learning_rates()
+        return step
+
+    def save(self) -> None:
+        """Saves the present state, unless this step is saved already."""
+        step = int(self._gan.step.numpy())
+        if step != self._saved_step:
+            self._manager.save(checkpoint_number=step)
+            self._saved_step = step
+
+    def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        return {
+            "generator_learning_rate": self._gan.generator_optimizer,
+            "discriminator_learning_rate": self._gan.discriminator_optimizer,
+        }
+
+    def _set_learning_rates(self) -> None:
+        for name, optimizer in self._optimizers().items():
+            optimizer.learning_rate = self._rates[name] * 0.5**self.halvings
+
+    def _saved_paths(self) -> list[str] | None:
+        """What was saved completely; None if the list of it cannot be read.
+
+        From TensorFlow's own list, which names a checkpoint once all of it is on
+        the disk. `CheckpointManager.checkpoints` would be empty where the clock
+        is behind that of the machine which saved them.
+        """
+        if not (self._directory / "checkpoint").exists():
+            return []
+        state = tf.train.get_checkpoint_state(str(self._directory))
+        if state is not None and state.all_model_checkpoint_paths:
+            return list(state.all_model_checkpoint_paths)
+        return None
+
+    def _remove_unfinished(self) -> None:
+        paths = self._saved_paths()
+        if paths is None:
+            return
+        complete = {_step_of(path) for path in paths}
+        for path in self._directory.glob("*"):
+            name = _NAME.match(path.name)
+            if path.is_dir() and path.name.endswith("_temp"):
+                shutil.rmtree(path)
+            elif path.name.startswith("checkpoint.tmp") or (
+                name and int(name[1]) not in complete
+            ):
+                path.unlink()
+
+
+def _step_of(path: str) -> int:
+    return int(path.rsplit("-", 1)[1])
+
+
+def _read_through(path: str) -> None:
+    """Reads every tensor, so that TensorFlow compares all checksums."""
+    reader = tf.train.load_checkpoint(path)
+    for name in reader.get_variable_to_shape_map():
+        reader.get_tensor(name)
+
+
+def _dropout_counters(gan: Gan) -> list[tf.Variable]:
+    return [
+        variable.value
+        for network in (gan.generator, gan.discriminator)
+        for variable in network.non_trainable_variables
+        if variable.path.endswith("seed_generator_state")
+    ]

@@ -113,12 +113,14 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
     """Animates the sheets that a training draws from the same latents.
 
     Args:
-      run: Pipeline root; the training may still go on.
+      run: Pipeline root, or the `--train.checkpoint-dir` of a training; the
+        training may still go on.
       output: The GIF to write, such as training.gif.
       force: Overwrite an existing GIF.
     """
     _check_output(output, force, animated=True)
-    directories = [*run.glob("checkpoints/*/samples"), *run.glob("latest/samples")]
+    places = ("samples", "checkpoints/*/samples", "latest/samples")
+    directories = [path for place in places for path in run.glob(place)]
     if not directories:
         raise ConfigError(
             f"There are no samples in {str(run)!r}; name the pipeline root of a run"

@@ -101,9 +101,27 @@ class TrainConfig:
     checkpoint_every: int = 500
     """Steps between two checkpoints, from which a stopped run goes on."""
 
+    checkpoint_seconds: float = 60.0
+    """Seconds between two checkpoints, if that comes before `checkpoint_every`."""
+
+    checkpoint_keep: int = 3
+    """How many checkpoints are kept, the newest ones."""
+
     checkpoint_dir: str | None = None
-    """Directory for the checkpoints of unfinished training. Default:
+    """Directory of this one training, from which it goes on; with other settings,
+    images or code that is refused. Default: a directory for each of these, in
     `checkpoints` under the pipeline root."""
+
+    allow_changed: bool = False
+    """Go on in `checkpoint_dir` with other settings, images or code."""
+
+    divergence_retries: int = 0
+    """How often a training with a NaN or infinite loss or gradient goes back to
+    the last good checkpoint and on with half the learning rates."""
+
+    deterministic: bool = False
+    """The same weights to the last bit from each run on this machine, interrupted
+    or not, on one device; may be slower."""
 
     @property
     def has_penalty(self) -> bool:
@@ -118,16 +136,27 @@ class TrainConfig:
             "report_every",
             "sample_every",
             "checkpoint_every",
+            "checkpoint_keep",
         ):
             value = getattr(self, name)
             require(value > 0, f"train.{name}", value, "at least 1")
-        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+        for name in (
+            "generator_learning_rate",
+            "discriminator_learning_rate",
+            "checkpoint_seconds",
+        ):
             value = getattr(self, name)
             require(value > 0, f"train.{name}", value, "above 0")
         for name in ("beta_1", "beta_2"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")
-        for name in ("r1_gamma", "r2_gamma", "gradient_penalty", "ema_half_life"):
+        for name in (
+            "r1_gamma",
+            "r2_gamma",
+            "gradient_penalty",
+            "ema_half_life",
+            "divergence_retries",
+        ):
             value = getattr(self, name)
             require(value >= 0, f"train.{name}", value, "at least 0")
         require(0 <= self.seed < 2**32, "train.seed", self.seed, "in [0, 2**32)")
@@ -142,4 +171,10 @@ class TrainConfig:
             "train.replicas",
             self.replicas,
             "given together with --train.strategy mirrored",
+        )
+        require(
+            not self.allow_changed or self.checkpoint_dir is not None,
+            "train.allow_changed",
+            self.allow_changed,
+            "given together with --train.checkpoint-dir",
         )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import pathlib
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import tensorflow as tf
 
-from msg_modules import console
+from msg_modules import console, files
 from msg_modules.gan import METRICS
 
 _STATS_FILE = "stats.jsonl"
@@ -23,8 +25,12 @@ class Reporter:
     """Writes `stats.jsonl` and TensorBoard's files, and prints lines.
 
     A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
-    over all resumptions), `images_per_second` and the mean since the line
-    before of each of `gan.METRICS`.
+    over all resumptions), `images_per_second`, the mean since the line before of
+    each of `gan.METRICS`, `generator_learning_rate` and
+    `discriminator_learning_rate` as they are, and `data_seconds` (spent waiting
+    for images since the line before; not in a deterministic training, where
+    TensorFlow does not tell the time). TensorBoard gets all but the first three
+    as scalars, and the sheets.
     """
 
     def __init__(self, work_dir: pathlib.Path, batch_size: int, first_step: int):
@@ -39,7 +45,7 @@ class Reporter:
         self._path = work_dir / _STATS_FILE
         self._batch_size = batch_size
         kept = [line for line in read_stats(work_dir) if line["step"] <= first_step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        files.write_whole(self._path, "".join(json.dumps(line) + "\n" for line in kept))
         self._seconds = kept[-1]["seconds"] if kept else 0.0
         self._last_step = first_step
         self._printed = -_SECONDS_PER_LINE
@@ -50,13 +56,23 @@ class Reporter:
         )
         self._writer = tf.summary.create_file_writer(str(work_dir / "tensorboard"))
 
-    def report(self, step: int, means: np.ndarray, seconds: float) -> None:
+    def report(
+        self,
+        step: int,
+        means: np.ndarray,
+        seconds: float,
+        data_seconds: float | None,
+        learning_rates: Mapping[str, float],
+    ) -> None:
         """Writes one report.
 
         Args:
           step: Finished steps.
           means: Mean of each of `gan.METRICS` since the last report.
           seconds: Time since the last report.
+          data_seconds: Part of that spent waiting for images; None if it was not
+            measured.
+          learning_rates: Those now, by name.
         """
         images = (step - self._last_step) * self._batch_size
         self._seconds += seconds
@@ -67,13 +83,26 @@ class Reporter:
             "seconds": round(self._seconds, 3),
             "images_per_second": round(images / seconds, 1),
             **{name: float(mean) for name, mean in zip(METRICS, means, strict=True)},
+            **learning_rates,
         }
+        if data_seconds is not None:
+            line["data_seconds"] = round(data_seconds, 6)
         with self._path.open("a") as f:
             f.write(json.dumps(line) + "\n")
         with self._writer.as_default(step=step):
-            for name in (*METRICS, "images_per_second"):
+            for name in line.keys() - {"step", "images", "seconds"}:
                 tf.summary.scalar(name, line[name])
         self._print(line)
+
+    def show(self, step: int, sheet: PIL.Image.Image) -> None:
+        """Puts a sheet of samples into TensorBoard.
+
+        Args:
+          step: Finished steps.
+          sheet: A grey picture.
+        """
+        with self._writer.as_default(step=step):
+            tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
 
     def _print(self, line: dict[str, Any]) -> None:
         now = time.monotonic()

@@ -138,10 +138,11 @@ class SampleSheets:
         sheet = pyramid_sheet([scale[: self._num_images] for scale in pyramids])
         save_image(sheet, self._directory / _REAL_NAME)
 
-    def draw(self, generator: tf.Module, step: int) -> None:
-        """Draws the generator's images at all scales."""
+    def draw(self, generator: tf.Module, step: int) -> list[np.ndarray]:
+        """Draws the generator's images at all scales; returns the pyramid."""
         pyramid = [scale.numpy() for scale in generator(self._latents, training=False)]
         save_image(pyramid_sheet(pyramid), self._directory / f"step-{step:08d}.png")
+        return pyramid
 
 
 def read_steps(directory: pathlib.Path) -> list[PIL.Image.Image]:

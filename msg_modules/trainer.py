@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import shutil
 from typing import Any
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from msg_modules import (
-    checkpoints,
     curves,
     dataset,
     export,
     reporting,
     sheets,
     training,
+    work_dirs,
 )
 from msg_modules.configs import ModelConfig, TrainConfig
 
@@ -37,31 +36,45 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Args:
       fn_args: TFX's arguments; `custom_config` as `to_custom_config` makes it,
-        with a `checkpoint_dir`. `model_run_dir` gets `sheet.png`, `losses.png`,
-        `training.gif`, `samples/`, `stats.jsonl`, `tensorboard/` and the last
-        `checkpoints/`.
+        with a `checkpoint_root`, where each training that has no
+        `checkpoint_dir` gets a directory (default: `model_run_dir`).
+        `model_run_dir` gets `sheet.png`, `losses.png`, `training.gif`,
+        `samples/`, `stats.jsonl`, `tensorboard/` and the last `checkpoints/`.
 
     Raises:
-      ConfigError: If the settings do not fit.
+      ConfigError: If the settings do not fit, or `checkpoint_dir` holds another
+        training.
       RunError: If the training cannot go on.
     """
     settings = fn_args.custom_config
     model = ModelConfig(**settings["model"])
     config = TrainConfig(**settings["train"], steps=fn_args.train_steps)
-    work_dir = checkpoints.work_dir(
-        config.checkpoint_dir or fn_args.model_run_dir,
-        model,
-        config,
-        # Edited code begins another training, like other images.
-        data=f"{','.join(fn_args.train_files)} {settings.get('weights_code', '')}",
-    )
     pyramids = dataset.load_pyramids(fn_args.train_files)
+    # Edited code begins another training, like other images.
+    training_settings = work_dirs.describe(
+        model, config, pyramids, code=settings.get("weights_code", "")
+    )
+    if config.checkpoint_dir:
+        work_dir = work_dirs.by_name(
+            config.checkpoint_dir,
+            training_settings,
+            config.steps,
+            config.allow_changed,
+        )
+    else:
+        work_dir = work_dirs.by_settings(
+            settings.get("checkpoint_root", fn_args.model_run_dir),
+            training_settings,
+            config.steps,
+        )
     gan = training.train(model, config, pyramids, work_dir)
     export.export(gan.ema_generator, model.latent_dim, fn_args.serving_model_dir)
     run_dir = pathlib.Path(fn_args.model_run_dir)
-    shutil.copytree(work_dir, run_dir, dirs_exist_ok=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    work_dirs.copy_content(work_dir, run_dir)
     draw_results(run_dir)
-    checkpoints.mark_finished(work_dir)
+    if not config.checkpoint_dir:
+        work_dirs.mark_finished(work_dir)
 
 
 def draw_results(run_dir: pathlib.Path) -> None:

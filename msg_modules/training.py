@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from msg_modules import checkpoints, console, dataset, sheets
+from msg_modules import (
+    checkpoints,
+    console,
+    dataset,
+    determinism,
+    health,
+    interruption,
+    sheets,
+)
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.distribution import make_strategy
-from msg_modules.errors import Interrupted, RunError
+from msg_modules.errors import RunError
 from msg_modules.gan import METRICS, Gan
 from msg_modules.reporting import Reporter
 
@@ -32,6 +40,8 @@ def train(
 ) -> Gan:
     """Trains a GAN, or goes on with what an interrupted call left.
 
+    Ctrl-C and SIGTERM end it after the step that is going on, once that is saved.
+
     Args:
       model: The networks.
       config: The recipe.
@@ -43,95 +53,254 @@ def train(
       The trained networks.
 
     Raises:
-      ConfigError: If the replicas cannot be had.
-      RunError: If there are fewer images than a batch, or a loss is not finite.
+      ConfigError: If the replicas cannot be had, or `work_dir` holds other
+        networks.
+      RunError: If there are fewer images than a batch, or a loss or a gradient
+        is not finite, and that as often as the recipe allows.
     """
-    strategy = make_strategy(config.strategy, config.replicas)
-    num_replicas = strategy.num_replicas_in_sync
-    with strategy.scope():
-        gan = Gan(model, config, num_replicas)
-    kept = checkpoints.Checkpoints(gan, work_dir)
-    step = kept.restore(up_to=config.steps)
-    if step:
-        console.say(f"  resuming from step {step:,} of {config.steps:,}")
-    batches = iter(
-        strategy.distribute_datasets_from_function(
-            lambda context: dataset.training_dataset(
-                pyramids,
-                replica_batch_size=config.batch_size,
-                num_replicas=num_replicas,
-                seed=config.seed,
-                first_step=step,
-                context=context,
-            )
-        )
-    )
-    run_steps = compile_steps(strategy, gan, config)
-    samples = sheets.SampleSheets(
-        work_dir / "samples", _SHEET_IMAGES, model.latent_dim, config.seed
-    )
-    samples.drop_after(step)
-    samples.draw_real(pyramids)
-
-    seconds_per_step = math.inf
-    sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
-    with (
-        _saved_if_interrupted(gan, kept),
-        Reporter(work_dir, gan.global_batch_size, first_step=step) as reporter,
-        console.progress("training", config.steps, step) as show,
-    ):
-        while step < config.steps:
-            next_event = min(
-                config.steps,
-                *(
-                    (step // every + 1) * every
-                    for every in (
-                        config.report_every,
-                        config.sample_every,
-                        config.checkpoint_every,
-                    )
-                ),
-            )
-            count = max(
-                1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step))
-            )
-            start = time.monotonic()
-            sums += run_steps(batches, tf.constant(count)).numpy()
-            seconds_per_step = (time.monotonic() - start) / count
-            step += count
-            show(step)
-            if not np.all(np.isfinite(sums)):
-                names = [
-                    name
-                    for name, value in zip(METRICS, sums, strict=True)
-                    if not np.isfinite(value)
-                ]
-                raise RunError(_diverged(names, since, step, work_dir))
-            at_end = step == config.steps
-            if step % config.report_every == 0 or at_end:
-                reporter.report(step, sums / (step - since), time.monotonic() - began)
-                sums, since, began = np.zeros(len(METRICS)), step, time.monotonic()
-            if step % config.sample_every == 0:
-                samples.draw(gan.ema_generator, step)
-            if step % config.checkpoint_every == 0 or at_end:
-                # A loss is taken before its step: the last one may have ruined
-                # the weights.
-                if not gan.is_finite():
-                    raise RunError(_diverged(["a weight"], since, step, work_dir))
-                kept.save()
-    samples.draw(gan.ema_generator, step)
+    with determinism.required(config.deterministic):
+        strategy = make_strategy(config.strategy, config.replicas)
+        with strategy.scope():
+            gan = Gan(model, config, strategy.num_replicas_in_sync)
+        loop = _Loop(strategy, gan, model, config, pyramids, work_dir)
+        with interruption.held_back() as signals:
+            step = loop.begin()
+            while step < config.steps and not signals:
+                try:
+                    step = loop.run_from(step, signals)
+                except _Diverged as e:
+                    step = loop.go_back(e)
+            if signals:
+                loop.stop()
+            else:
+                loop.end()
     return gan
 
 
-@contextlib.contextmanager
-def _saved_if_interrupted(gan: Gan, kept: checkpoints.Checkpoints) -> Iterator[None]:
-    """Keeps the steps since the last checkpoint when a person stops the run."""
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt):
-        if gan.is_finite():
-            kept.save()
-        raise
+class _Diverged(Exception):
+    """Something was NaN or infinite."""
+
+    def __init__(self, names: Sequence[str], step: int):
+        super().__init__(
+            f"{' and '.join(names)} became NaN or infinite in step {step:,}"
+        )
+
+
+class _Loop:
+    """What goes on around the steps. All that is written is written from here."""
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        gan: Gan,
+        model: ModelConfig,
+        config: TrainConfig,
+        pyramids: Sequence[np.ndarray],
+        work_dir: pathlib.Path,
+    ):
+        self._strategy = strategy
+        self._gan = gan
+        self._config = config
+        self._pyramids = pyramids
+        self._work_dir = work_dir
+        self._kept = checkpoints.Checkpoints(gan, work_dir, config.checkpoint_keep)
+        self._samples = sheets.SampleSheets(
+            work_dir / "samples",
+            _SHEET_IMAGES,
+            model.latent_dim,
+            config.seed,
+        )
+        self._watch = health.CollapseWatch(pyramids[-1])
+        self._run_steps = compile_steps(strategy, gan, config)
+
+    def begin(self) -> int:
+        """Restores what was kept; returns the step to go on from."""
+        step = self._kept.restore()
+        if step:
+            console.say(f"  resuming from step {step:,} of {self._config.steps:,}")
+        elif self._config.divergence_retries:
+            self._kept.save()  # to go back to
+        self._samples.draw_real(self._pyramids)
+        self._samples.drop_after(step)
+        return step
+
+    def run_from(self, step: int, signals: Sequence[int]) -> int:
+        """Trains to the end, or until there is a signal; returns the last step.
+
+        Raises:
+          _Diverged: If something became NaN or infinite; that is not kept.
+        """
+        config = self._config
+        batches = self._batches(step)
+        seconds_per_step = math.inf
+        tally = _Tally(step)
+        saved = time.monotonic()
+        with (
+            Reporter(self._work_dir, self._gan.global_batch_size, step) as reporter,
+            console.progress("training", config.steps, step) as show,
+        ):
+            while step < config.steps and not signals:
+                next_event = min(
+                    config.steps,
+                    *(
+                        (step // every + 1) * every
+                        for every in (
+                            config.report_every,
+                            config.sample_every,
+                            config.checkpoint_every,
+                        )
+                    ),
+                )
+                count = max(
+                    1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step))
+                )
+                start = time.monotonic()
+                result = self._run_steps(batches, tf.constant(count))
+                _check(result.first_bad.numpy())
+                tally.add(result)
+                seconds_per_step = (time.monotonic() - start) / count
+                step += count
+                show(step)
+                at_end = step == config.steps
+                if step % config.report_every == 0 or at_end:
+                    self._report(reporter, step, tally)
+                    tally = _Tally(step)
+                if step % config.sample_every == 0:
+                    self._draw(reporter, step)
+                if (
+                    step % config.checkpoint_every == 0
+                    or time.monotonic() - saved >= config.checkpoint_seconds
+                    or at_end
+                ):
+                    self._save(step)
+                    saved = time.monotonic()
+        return step
+
+    def go_back(self, diverged: _Diverged) -> int:
+        """Takes up the last good checkpoint with half the learning rates.
+
+        Returns:
+          The step to go on from.
+
+        Raises:
+          RunError: If that was done as often as the recipe allows.
+        """
+        halvings, allowed = self._kept.halvings, self._config.divergence_retries
+        if halvings >= allowed:
+            kept = self._kept.saved_step
+            tried = f" with learning rates halved {halvings} times" if halvings else ""
+            where = (
+                f" The last good checkpoint, of step {kept:,}, is kept in"
+                f" {self._work_dir}; --train.divergence-retries {allowed + 3} goes on"
+                " from there with lower learning rates, or"
+                if kept
+                else ""
+            )
+            raise RunError(
+                f"{diverged}{tried}.{where} use a lower"
+                " --train.generator-learning-rate and"
+                " --train.discriminator-learning-rate."
+            ) from diverged
+        step = self._kept.go_back()
+        console.warn(
+            f"{diverged}. Going on from step {step:,} with half the learning rates"
+            f" ({halvings + 1} of {allowed} times)."
+        )
+        self._samples.drop_after(step)
+        return step
+
+    def stop(self) -> None:
+        """Keeps what was trained, and says how to go on."""
+        if self._gan.is_finite():
+            self._kept.save()
+        console.say(
+            f"  stopped; step {self._kept.saved_step or 0:,} is kept in"
+            f" {self._work_dir}, and the same command goes on from it"
+        )
+
+    def end(self) -> None:
+        """Draws what the trained generator draws."""
+        self._samples.draw(self._gan.ema_generator, self._config.steps)
+
+    def _batches(self, step: int) -> tf.distribute.DistributedIterator:
+        return iter(
+            self._strategy.distribute_datasets_from_function(
+                lambda context: dataset.training_dataset(
+                    self._pyramids,
+                    replica_batch_size=self._config.batch_size,
+                    num_replicas=self._strategy.num_replicas_in_sync,
+                    seed=self._config.seed,
+                    first_step=step,
+                    context=context,
+                )
+            )
+        )
+
+    def _report(self, reporter: Reporter, step: int, tally: _Tally) -> None:
+        means = tally.sums / (step - tally.since)
+        reporter.report(
+            step,
+            means,
+            time.monotonic() - tally.began,
+            None if determinism.is_on() else tally.data_seconds,
+            self._kept.learning_rates(),
+        )
+        by_name = dict(zip(METRICS, means, strict=True))
+        self._watch.see_report(step, by_name["real_accuracy"], by_name["fake_accuracy"])
+
+    def _draw(self, reporter: Reporter, step: int) -> None:
+        pyramid = self._samples.draw(self._gan.ema_generator, step)
+        reporter.show(step, sheets.pyramid_sheet(pyramid))
+        self._watch.see_samples(step, pyramid[-1])
+
+    def _save(self, step: int) -> None:
+        # A loss is taken before its step: the last one may have ruined the weights.
+        if not self._gan.is_finite():
+            raise _Diverged(["a weight"], step)
+        self._kept.save()
+
+
+class _Tally:
+    """Sums since the last report."""
+
+    def __init__(self, step: int):
+        self.since = step
+        self.began = time.monotonic()
+        self.sums = np.zeros(len(METRICS))
+        self.data_seconds = 0.0
+
+    def add(self, result: StepsResult) -> None:
+        self.sums += result.sums.numpy()
+        self.data_seconds += float(result.data_seconds)
+
+
+class StepsResult(NamedTuple):
+    """What some steps tell.
+
+    Attributes:
+      sums: Sum over the steps of each of `gan.METRICS`, float32.
+      first_bad: The first step in which each of them was not finite, counted
+        from 1, int64; `GOOD` if there was none.
+      data_seconds: Time spent waiting for images, float64; 0 in a deterministic
+        training, in which TensorFlow does not tell the time.
+    """
+
+    sums: tf.Tensor
+    first_bad: tf.Tensor
+    data_seconds: tf.Tensor
+
+
+GOOD = tf.int64.max
+
+
+def _check(first_bad: np.ndarray) -> None:
+    """Raises _Diverged with the metrics that were the first not to be finite."""
+    step = first_bad.min()
+    if step < GOOD:
+        names = [
+            name for name, bad in zip(METRICS, first_bad, strict=True) if bad == step
+        ]
+        raise _Diverged(names, int(step))
 
 
 def compile_steps(
@@ -146,34 +315,40 @@ def compile_steps(
 
     Returns:
       A function of the iterator over batches and the number of steps, int32. It
-      returns the sum over the steps of each of `gan.METRICS`.
+      returns a `StepsResult`.
     """
+    has_clock = not determinism.is_on()
+
+    def now() -> tf.Tensor:
+        return tf.timestamp() if has_clock else tf.constant(0.0, tf.float64)
 
     @tf.function
     def run_steps(
         batches: tf.distribute.DistributedIterator, count: tf.Tensor
-    ) -> tf.Tensor:
+    ) -> StepsResult:
         sums = tf.zeros([len(METRICS)])
+        good = tf.fill([len(METRICS)], tf.constant(GOOD, tf.int64))
+        first_bad = good
+        data_seconds = tf.constant(0.0, tf.float64)
         for _ in tf.range(count):
-            images = next(batches)
+            # Not before the step before: that time would not be spent waiting.
+            with tf.control_dependencies([sums]):
+                asked = now()
+            with tf.control_dependencies([asked]):
+                images = next(batches)
+            with tf.control_dependencies(tf.nest.flatten(images, True)):
+                data_seconds += now() - asked
             if config.has_penalty and gan.step % config.penalty_interval == 0:
                 shares = strategy.run(gan.replica_step, (images, True))
             else:
                 shares = strategy.run(gan.replica_step, (images, False))
-            sums += strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+            metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
             gan.step.assign_add(1)
             gan.update_average()
-        return sums
+            sums += metrics
+            first_bad = tf.minimum(
+                first_bad, tf.where(tf.math.is_finite(metrics), good, gan.step)
+            )
+        return StepsResult(sums, first_bad, data_seconds)
 
     return run_steps
-
-
-def _diverged(
-    names: Sequence[str], since: int, step: int, work_dir: pathlib.Path
-) -> str:
-    return (
-        f"{' and '.join(names)} became NaN or infinite between steps {since} and"
-        f" {step}; use a lower --train.generator-learning-rate and"
-        " --train.discriminator-learning-rate. The last good checkpoint is kept in"
-        f" {work_dir}."
-    )

@@ -114,10 +114,8 @@ class PipelineConfig:
 
     @property
     def checkpoint_path(self) -> pathlib.Path:
-        """Where unfinished training is kept."""
-        return pathlib.Path(
-            self.train.checkpoint_dir or f"{self.pipeline_root}/checkpoints"
-        )
+        """Where unfinished training is kept that has no directory of its own."""
+        return pathlib.Path(self.pipeline_root) / "checkpoints"
 
     @property
     def metadata_path(self) -> pathlib.Path:

@@ -91,7 +91,7 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
             config.data, data_dir=_absolute_path(config.data.data_dir)
         ),
         train=dataclasses.replace(
-            config.train, checkpoint_dir=str(config.checkpoint_path.absolute())
+            config.train, checkpoint_dir=_absolute_path(config.train.checkpoint_dir)
         ),
     )
 
@@ -106,7 +106,10 @@ def _make_writable(config: PipelineConfig) -> None:
     for field, path in (
         ("pipeline_root", pathlib.Path(config.pipeline_root)),
         ("serving_dir", config.serving_path),
-        ("train.checkpoint_dir", config.checkpoint_path),
+        (
+            "train.checkpoint_dir",
+            pathlib.Path(config.train.checkpoint_dir or config.checkpoint_path),
+        ),
     ):
         probe = path / f".probe-{os.getpid()}"
         try:

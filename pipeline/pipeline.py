@@ -15,9 +15,12 @@ from msg_modules import (
     checkpoints,
     curves,
     dataset,
+    determinism,
     distribution,
     export,
     gan,
+    health,
+    interruption,
     losses,
     models,
     preprocessing,
@@ -25,6 +28,7 @@ from msg_modules import (
     sheets,
     trainer,
     training,
+    work_dirs,
 )
 from msg_modules.errors import ConfigError
 from pipeline.configs import PipelineConfig
@@ -34,7 +38,19 @@ _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 
 # What decides the weights, and what is made of them.
 _WEIGHTS_CODE = (dataset, gan, losses, models, training)
-_RESULTS_CODE = (checkpoints, curves, distribution, export, reporting, sheets, trainer)
+_RESULTS_CODE = (
+    checkpoints,
+    curves,
+    determinism,
+    distribution,
+    export,
+    health,
+    interruption,
+    reporting,
+    sheets,
+    trainer,
+    work_dirs,
+)
 
 
 def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
@@ -85,6 +101,7 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         eval_args=tfx.proto.EvalArgs(),
         custom_config={
             **trainer.to_custom_config(config.model, config.train),
+            "checkpoint_root": str(config.checkpoint_path.absolute()),
             "weights_code": source_fingerprint(*_WEIGHTS_CODE),
             "results_code": source_fingerprint(*_RESULTS_CODE),
         },

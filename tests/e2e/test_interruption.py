@@ -17,7 +17,12 @@ from pipeline import local_cli
 pytestmark = pytest.mark.slow
 
 LONG = ["--train.steps", "4000"]
-NO_CHECKPOINT = ["--train.checkpoint-every", "1000000"]
+NO_CHECKPOINT = [
+    "--train.checkpoint-every",
+    "1000000",
+    "--train.checkpoint-seconds",
+    "1e9",
+]
 
 
 def _stop_when(
@@ -96,6 +101,44 @@ def test_signal_saves_the_training_and_the_same_command_goes_on(
     stopped_at, resumed_from = _go_on(pipeline, capsys, flags, output)
     assert resumed_from >= stopped_at
     assert len(pipeline.versions) == len(served) + 1
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_signal_while_the_training_starts_goes_on_in_the_directory_named(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path,
+    number: signal.Signals,
+    status: int,
+) -> None:
+    served = pipeline.versions
+    named = ["--train.checkpoint-dir", str(tmp_path / "mine")]
+    seed = ["--train.seed", str(200 + number)]
+    # While it is built and traced: before any step has been reported.
+    flags = [*LONG, *NO_CHECKPOINT, *named, *seed]
+    returned, output, error = _stop_when(pipeline, r"\] Trainer \.\.\.", number, flags)
+    assert returned == status, output + error
+    (line,) = error.splitlines()
+    assert "Interrupted in Trainer" in line
+    assert pipeline.versions == served
+
+    # To the end, and then with other settings: refused until that is allowed.
+    assert pipeline.run(capsys, *named, *seed).status == 0
+    assert (tmp_path / "mine/checkpoints/ckpt-6.index").exists()
+    changed = [*named, *seed, "--train.batch-size", "8", "--train.steps", "8"]
+    run = pipeline.run(capsys, *changed)
+    assert run.status == 1
+    (line,) = run.error.splitlines()
+    assert "train.batch_size: 16 there, 8 now" in line
+    assert "--train.allow-changed" in line
+    run = pipeline.run(capsys, *changed, "--train.allow-changed")
+    assert run.status == 0, run
+    assert "resuming from step 6 of 8" in run.output
+    # What has finished there is never removed.
+    assert pipeline.run(capsys, "--train.seed", "300").status == 0
+    assert (tmp_path / "mine/checkpoints/ckpt-8.index").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -10,123 +11,32 @@ import tensorflow as tf
 
 from msg_modules import checkpoints
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.errors import RunError
+from msg_modules.errors import ConfigError, RunError
 from msg_modules.gan import Gan
 
 MODEL = ModelConfig(latent_dim=8)
 RECIPE = TrainConfig(batch_size=4)
 
 
-def _dir(root: pathlib.Path, model=MODEL, data="examples/1", **changes) -> pathlib.Path:
-    recipe = dataclasses.replace(RECIPE, **changes)
-    return checkpoints.work_dir(str(root), model, recipe, data)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"steps": 7},
-        {"report_every": 3, "sample_every": 4, "checkpoint_every": 5},
-        {"checkpoint_dir": "elsewhere"},
-    ],
-    ids=["nothing", "steps", "intervals", "place"],
-)
-def test_the_same_training_finds_its_directory_again(
-    tmp_path: pathlib.Path, changes: dict[str, object]
-):
-    first = _dir(tmp_path)
-    (first / "work").touch()
-
-    again = _dir(tmp_path, **changes)
-
-    assert again == first
-    assert (again / "work").exists()
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"model": ModelConfig(latent_dim=9)},
-        {"model": ModelConfig("tutorial", latent_dim=8)},
-        {"data": "examples/2"},
-        {"seed": 1},
-        {"batch_size": 5},
-        {"generator_learning_rate": 2e-3},
-        {"r1_gamma": 0.0},
-        {"ema_half_life": 0},
-    ],
-    ids=lambda changes: "-".join(changes),
-)
-def test_another_training_has_a_directory_of_its_own(
-    tmp_path: pathlib.Path, changes: dict[str, object]
-):
-    first, other = _dir(tmp_path), _dir(tmp_path, **changes)
-
-    assert first != other
-    assert first.parent == other.parent == tmp_path
-    assert first.is_dir()
-    assert other.is_dir()
-
-
-def test_the_directory_says_what_it_is_for(tmp_path: pathlib.Path):
-    settings = json.loads((_dir(tmp_path, seed=12) / "config.json").read_text())
-
-    assert settings["model"] == {"network": "compact", "latent_dim": 8}
-    assert settings["train"]["seed"] == 12
-    assert settings["data"] == "examples/1"
-
-
-def test_finished_work_is_removed_when_another_training_has_finished(
-    tmp_path: pathlib.Path,
-):
-    finished, unfinished = _dir(tmp_path, seed=1), _dir(tmp_path, seed=2)
-    checkpoints.mark_finished(finished)
-
-    # One that only begins, and may fail, takes nothing away.
-    third = _dir(tmp_path, seed=3)
-    assert finished.exists()
-
-    checkpoints.mark_finished(third)
-    assert not finished.exists()
-    assert unfinished.exists()
-    assert third.exists()
-
-
-def test_a_finished_training_that_goes_on_is_unfinished_again(tmp_path: pathlib.Path):
-    first = _dir(tmp_path, steps=10)
-    checkpoints.mark_finished(first)
-
-    # Gone on with to more steps, and interrupted; then comes another training.
-    assert _dir(tmp_path, steps=1000) == first
-    checkpoints.mark_finished(_dir(tmp_path, seed=3))
-
-    assert first.exists()
-
-
-def test_a_shorter_training_leaves_the_longer_one_alone(tmp_path: pathlib.Path):
-    gan, longer = _gan(0), _dir(tmp_path, steps=9)
-    for step in (6, 9):
-        gan.step.assign(step)
-        checkpoints.Checkpoints(gan, longer).save()
-
-    shorter = _dir(tmp_path, steps=6)
-
-    assert shorter != longer
-    assert checkpoints.Checkpoints(_gan(1), shorter).restore(up_to=6) == 0
-    assert _dir(tmp_path, steps=12) == longer
+def _kept(gan: Gan, directory: pathlib.Path) -> checkpoints.Checkpoints:
+    return checkpoints.Checkpoints(gan, directory, keep=3)
 
 
 def test_the_furthest_checkpoint_is_restored_whatever_was_saved_last(
     tmp_path: pathlib.Path,
 ):
     gan = _gan(0)
-    kept = checkpoints.Checkpoints(gan, tmp_path)
+    kept = _kept(gan, tmp_path)
     for step in (8, 5):
         gan.step.assign(step)
         kept.save()
 
-    assert checkpoints.Checkpoints(_gan(1), tmp_path).restore(up_to=100) == 8
+    assert _kept(_gan(1), tmp_path).restore() == 8
+
+
+def _steps(directory: pathlib.Path) -> list[int]:
+    paths = (directory / "checkpoints").glob("*.index")
+    return sorted(int(path.stem.rsplit("-", 1)[1]) for path in paths)
 
 
 def _gan(seed: int) -> Gan:
@@ -144,8 +54,14 @@ def _variables(gan: Gan) -> list[tf.Variable]:
     ]
 
 
+def _is_rate(variable: tf.Variable) -> bool:
+    return getattr(variable, "path", "").endswith("learning_rate")
+
+
 def _fill(gan: Gan, value: int) -> None:
     for place, variable in enumerate(_variables(gan)):
+        if _is_rate(variable):
+            continue  # the settings', halved so and so often
         number = value + place / 1000 if "float" in str(variable.dtype) else value
         variable.assign(np.full(variable.shape, number))
 
@@ -157,9 +73,9 @@ def _values(gan: Gan) -> list[np.ndarray]:
 def test_everything_comes_back(tmp_path: pathlib.Path):
     saved, restored = _gan(0), _gan(1)
     _fill(saved, 5)
-    checkpoints.Checkpoints(saved, tmp_path).save()
+    _kept(saved, tmp_path).save()
 
-    step = checkpoints.Checkpoints(restored, tmp_path).restore(up_to=5)
+    step = _kept(restored, tmp_path).restore()
 
     assert step == 5
     for seen, wanted in zip(_values(restored), _values(saved), strict=True):
@@ -170,7 +86,7 @@ def test_everything_comes_back(tmp_path: pathlib.Path):
 def four_saved(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     directory = tmp_path_factory.mktemp("four")
     gan = _gan(0)
-    kept = checkpoints.Checkpoints(gan, directory)
+    kept = _kept(gan, directory)
     for step in (3, 9, 10, 100):
         _fill(gan, step)
         kept.save()
@@ -183,65 +99,187 @@ def test_the_newest_three_are_kept(four_saved: pathlib.Path):
     assert names == {f"ckpt-{step}.index" for step in (9, 10, 100)}
 
 
-@pytest.mark.parametrize(("up_to", "wanted"), [(8, 0), (9, 9), (99, 10), (5000, 100)])
-def test_the_newest_checkpoint_that_is_not_beyond_the_end_is_restored(
-    four_saved: pathlib.Path, up_to: int, wanted: int
-):
+def test_the_newest_checkpoint_is_restored(four_saved: pathlib.Path):
     gan = _gan(1)
-    untouched = _values(gan)
 
-    step = checkpoints.Checkpoints(gan, four_saved).restore(up_to)
+    assert _kept(gan, four_saved).restore() == 100
 
-    assert step == wanted == int(gan.step)
-    expected = untouched
-    if wanted:
-        _fill(other := _gan(2), wanted)
-        expected = _values(other)
-    for seen, value in zip(_values(gan), expected, strict=True):
+    _fill(other := _gan(2), 100)
+    for seen, value in zip(_values(gan), _values(other), strict=True):
         np.testing.assert_array_equal(seen, value)
 
 
-def test_without_a_checkpoint_training_begins_at_the_beginning(tmp_path: pathlib.Path):
-    assert checkpoints.Checkpoints(_gan(0), tmp_path).restore(up_to=100) == 0
-
-
-def test_what_a_killed_process_was_about_to_save_is_not_used(tmp_path: pathlib.Path):
+@pytest.mark.parametrize(("keep", "wanted"), [(1, [100]), (2, [10, 100])])
+def test_fewer_are_kept_if_wanted(
+    four_saved: pathlib.Path, tmp_path: pathlib.Path, keep: int, wanted: list[int]
+):
+    shutil.copytree(four_saved, tmp_path, dirs_exist_ok=True)
     gan = _gan(0)
-    _fill(gan, 5)
-    checkpoints.Checkpoints(gan, tmp_path).save()
-    half = tmp_path / "checkpoints" / "ckpt-7_temp"
-    half.mkdir()
-    (half / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"\0" * 100)
-    (tmp_path / "checkpoints" / "ckpt-7.data-00000-of-00001").write_bytes(b"\0" * 9)
+    kept = checkpoints.Checkpoints(gan, tmp_path, keep)
+    kept.restore()
+    gan.step.assign(101)
+    kept.save()
 
-    assert checkpoints.Checkpoints(_gan(1), tmp_path).restore(up_to=100) == 5
+    assert _steps(tmp_path) == [*wanted[1:], 101]
 
 
-def _damage(data: pathlib.Path, how: str) -> None:
-    content = bytearray(data.read_bytes())
-    if how == "flipped":
-        content[len(content) // 2] ^= 0xFF
-    else:
-        del content[len(content) // 2 :]
-    data.write_bytes(content)
+def test_without_a_checkpoint_training_begins_at_the_beginning(tmp_path: pathlib.Path):
+    assert _kept(_gan(0), tmp_path).restore() == 0
 
 
-@pytest.mark.parametrize("how", ["flipped", "truncated"])
-def test_the_checkpoint_before_a_damaged_one_is_taken(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], how: str
+def test_what_a_killed_process_was_about_to_save_is_cleared_away(
+    tmp_path: pathlib.Path,
 ):
     gan = _gan(0)
-    kept = checkpoints.Checkpoints(gan, tmp_path)
+    _fill(gan, 5)
+    _kept(gan, tmp_path).save()
+    directory = tmp_path / "checkpoints"
+    before = sorted(path.name for path in directory.iterdir())
+    half = directory / "ckpt-7_temp"
+    half.mkdir()
+    (half / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"\0" * 100)
+    (directory / "ckpt-7.data-00000-of-00001").write_bytes(b"\0" * 9)
+    (directory / "ckpt-7.index").write_bytes(b"\0" * 9)
+    (directory / "checkpoint.tmp0123456789abcdef").write_text("model_check")
+
+    assert _kept(_gan(1), tmp_path).restore() == 5
+
+    assert sorted(path.name for path in directory.iterdir()) == before
+
+
+def test_a_kill_in_the_very_first_save_leaves_a_beginning(tmp_path: pathlib.Path):
+    directory = tmp_path / "checkpoints"
+    directory.mkdir()
+    (directory / "ckpt-7.data-00000-of-00001").write_bytes(b"\0" * 9)
+    (directory / "ckpt-7.index").write_bytes(b"\0" * 9)
+
+    assert _kept(_gan(1), tmp_path).restore() == 0
+    assert not list(directory.iterdir())
+
+
+def test_checkpoints_are_found_though_their_list_is_lost(
+    four_saved: pathlib.Path, tmp_path: pathlib.Path
+):
+    shutil.copytree(four_saved, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "checkpoints" / "checkpoint").write_bytes(b"\0" * 100)
+
+    assert _kept(_gan(1), tmp_path).restore() == 100
+    assert _steps(tmp_path) == [9, 10, 100]
+
+
+def test_a_clock_that_is_behind_loses_no_checkpoint(
+    four_saved: pathlib.Path, tmp_path: pathlib.Path
+):
+    shutil.copytree(four_saved, tmp_path, dirs_exist_ok=True)
+    # As a machine whose clock is a day ahead has written it.
+    state = tmp_path / "checkpoints" / "checkpoint"
+    text = re.sub(
+        r"(timestamps?: )([\d.e+]+)",
+        lambda match: f"{match[1]}{float(match[2]) + 86400}",
+        state.read_text(),
+    )
+    assert text != state.read_text()
+    state.write_text(text)
+
+    assert _kept(_gan(1), tmp_path).restore() == 100
+    assert _steps(tmp_path) == [9, 10, 100]
+
+
+def test_dropout_goes_on_with_its_own_random_numbers(tmp_path: pathlib.Path):
+    model = ModelConfig("tutorial", latent_dim=8)
+    saved, restored = (Gan(model, RECIPE, 1) for _ in range(2))
+    images = [tf.zeros([1, size, size, 1]) for size in (7, 14, 28)]
+    saved.discriminator(images, training=True)
+    _kept(saved, tmp_path).save()
+
+    _kept(restored, tmp_path).restore()
+
+    images = [tf.ones([1, size, size, 1]) for size in (7, 14, 28)]
+    np.testing.assert_array_equal(
+        restored.discriminator(images, training=True),
+        saved.discriminator(images, training=True),
+    )
+
+
+def test_going_back_halves_the_learning_rates_and_later_runs_know(
+    tmp_path: pathlib.Path,
+):
+    gan = _gan(0)
+    kept = _kept(gan, tmp_path)
+    gan.step.assign(4)
+    kept.save()
+    gan.step.assign(6)
+
+    assert kept.go_back() == 4
+    assert kept.go_back() == 4
+    gan.step.assign(7)
+    kept.save()
+
+    quarter = {
+        "generator_learning_rate": pytest.approx(RECIPE.generator_learning_rate / 4),
+        "discriminator_learning_rate": pytest.approx(
+            RECIPE.discriminator_learning_rate / 4
+        ),
+    }
+    assert kept.learning_rates() == quarter
+    later = _kept(_gan(1), tmp_path)
+    assert later.restore() == 7
+    assert later.halvings == 2
+    assert later.learning_rates() == quarter
+
+
+def test_new_learning_rates_of_the_settings_are_taken(tmp_path: pathlib.Path):
+    _kept(_gan(0), tmp_path).save()
+    recipe = dataclasses.replace(RECIPE, generator_learning_rate=0.125)
+    gan = Gan(MODEL, recipe, 1)
+
+    _kept(gan, tmp_path).restore()
+
+    assert float(gan.generator_optimizer.learning_rate) == 0.125
+
+
+def test_other_networks_are_told_from_damage(tmp_path: pathlib.Path):
+    _kept(_gan(0), tmp_path).save()
+
+    for model in (ModelConfig("tutorial", 8), ModelConfig(latent_dim=9)):
+        with pytest.raises(ConfigError, match=r"other networks.*checkpoint-dir") as e:
+            _kept(Gan(model, RECIPE, 1), tmp_path).restore()
+        assert "\n" not in str(e.value)
+
+
+def _damage(path: pathlib.Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    elif how == "truncated":
+        del content[len(content) // 2 :]
+    elif how == "without its end":
+        del content[-1:]
+    else:
+        del content[:]
+    path.write_bytes(content)
+
+
+HOW = ["flipped", "truncated", "without its end", "empty"]
+
+
+@pytest.mark.parametrize("kind", ["data", "index"])
+@pytest.mark.parametrize("how", HOW)
+def test_the_checkpoint_before_a_damaged_one_is_taken(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], how: str, kind: str
+):
+    gan = _gan(0)
+    kept = _kept(gan, tmp_path)
     _fill(gan, 5)
     kept.save()
     wanted = _values(gan)
     _fill(gan, 8)
     kept.save()
-    (data,) = (tmp_path / "checkpoints").glob("*-8.data-*")
-    _damage(data, how)
+    (path,) = (tmp_path / "checkpoints").glob(f"*-8.{kind}*")
+    _damage(path, how)
 
     restored = _gan(1)
-    assert checkpoints.Checkpoints(restored, tmp_path).restore(up_to=100) == 5
+    assert _kept(restored, tmp_path).restore() == 5
 
     for value, want in zip(_values(restored), wanted, strict=True):
         np.testing.assert_array_equal(value, want)
@@ -255,10 +293,10 @@ def test_damaged_checkpoints_alone_end_the_run_with_the_remedy(
 ):
     gan = _gan(0)
     _fill(gan, 5)
-    checkpoints.Checkpoints(gan, tmp_path).save()
+    _kept(gan, tmp_path).save()
     (data,) = (tmp_path / "checkpoints").glob("*.data-*")
     _damage(data, how)
 
     with pytest.raises(RunError, match="delete that directory") as raised:
-        checkpoints.Checkpoints(_gan(1), tmp_path).restore(up_to=100)
+        _kept(_gan(1), tmp_path).restore()
     assert str(tmp_path / "checkpoints") in str(raised.value)

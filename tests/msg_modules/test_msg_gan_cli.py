@@ -256,7 +256,7 @@ def test_real_of_damaged_examples_is_a_failed_run(
     assert "cannot be read" in line
 
 
-@pytest.mark.parametrize("place", ["checkpoints/abc", "latest"])
+@pytest.mark.parametrize("place", ["checkpoints/abc", "latest", "."])
 def test_timelapse_animates_all_sheets_of_a_training(
     trained: Any,
     tmp_path: pathlib.Path,

@@ -27,6 +27,9 @@ def test_defaults_are_valid_and_frozen():
         ("report_every", 0),
         ("sample_every", 0),
         ("checkpoint_every", 0),
+        ("checkpoint_seconds", 0.0),
+        ("checkpoint_keep", 0),
+        ("divergence_retries", -1),
         ("generator_learning_rate", 0.0),
         ("generator_learning_rate", float("nan")),
         ("discriminator_learning_rate", -1e-3),
@@ -65,6 +68,12 @@ def test_a_value_at_the_bound_is_taken(name: str, value: float):
 def test_a_latent_needs_a_length():
     with pytest.raises(ConfigError, match=r"model\.latent_dim is 0; .*1"):
         ModelConfig(latent_dim=0)
+
+
+def test_changes_are_allowed_in_a_directory_that_is_named():
+    with pytest.raises(ConfigError, match=r"train\.allow_changed is True.*-dir"):
+        TrainConfig(allow_changed=True)
+    assert TrainConfig(allow_changed=True, checkpoint_dir="mine").allow_changed
 
 
 @pytest.mark.parametrize("strategy", ["auto", "one_device"])

@@ -10,13 +10,15 @@ import pytest
 from msg_modules import curves, reporting
 from msg_modules.gan import METRICS
 
-MEANS = np.array([0.7, 1.4, 0.25, 0.5], np.float32)
+# Whatever metrics there are.
+MEANS = np.resize(np.array([0.7, 1.4, 0.25, 0.5], np.float32), len(METRICS))
+RATES = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 5e-4}
 
 
 def _report(directory: pathlib.Path, steps: list[int], first_step: int = 0) -> None:
     with reporting.Reporter(directory, batch_size=8, first_step=first_step) as reporter:
         for step in steps:
-            reporter.report(step, MEANS, seconds=2.0)
+            reporter.report(step, MEANS, 2.0, data_seconds=0.25, learning_rates=RATES)
 
 
 def test_a_line_holds_all_that_is_promised(tmp_path: pathlib.Path):
@@ -26,7 +28,15 @@ def test_a_line_holds_all_that_is_promised(tmp_path: pathlib.Path):
         json.loads(text) for text in (tmp_path / "stats.jsonl").read_text().splitlines()
     ]
     assert [set(line) for line in lines] == [
-        {"step", "images", "seconds", "images_per_second", *METRICS}
+        {
+            "step",
+            "images",
+            "seconds",
+            "images_per_second",
+            "data_seconds",
+            *METRICS,
+            *RATES,
+        }
     ] * 2
     assert [line["step"] for line in lines] == [50, 75]
     assert [line["images"] for line in lines] == [400, 600]
@@ -34,6 +44,8 @@ def test_a_line_holds_all_that_is_promised(tmp_path: pathlib.Path):
     assert [line["images_per_second"] for line in lines] == [200.0, 100.0]
     for name, mean in zip(METRICS, MEANS, strict=True):
         assert lines[0][name] == pytest.approx(float(mean))
+    assert lines[0]["data_seconds"] == 0.25
+    assert {name: lines[1][name] for name in RATES} == RATES
     assert reporting.read_stats(tmp_path) == lines
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import pathlib
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -260,34 +263,6 @@ def test_a_finished_training_is_not_trained_again(
     assert (trained_copy / "stats.jsonl").read_text() == before
 
 
-def test_a_checkpoint_beyond_the_wanted_steps_is_not_used(
-    trained: Any, trained_copy: pathlib.Path
-):
-    recipe = dataclasses.replace(trained.recipe, steps=3)
-
-    gan = training.train(trained.model, recipe, trained.pyramids, trained_copy)
-
-    assert int(gan.step) == 3
-    strong = recipe.r1_gamma * recipe.penalty_interval
-    wanted, _ = _plain_training(
-        trained.model, recipe, trained.pyramids, 3, {0: strong, 2: strong}
-    )
-    _assert_same(_weights(gan), wanted)
-    assert [line["step"] for line in reporting.read_stats(trained_copy)] == [2]
-
-
-def test_sheets_of_later_steps_are_dropped_like_their_reports(
-    trained: Any, trained_copy: pathlib.Path
-):
-    recipe = dataclasses.replace(trained.recipe, steps=3)
-
-    training.train(trained.model, recipe, trained.pyramids, trained_copy)
-
-    names = sorted(path.name for path in trained_copy.glob("samples/step-*"))
-    # The last one shows the weights that are exported.
-    assert names == ["step-00000002.png", "step-00000003.png"]
-
-
 def test_sheets_are_drawn_from_the_average_by_the_same_latents(trained: Any):
     samples = trained.directory / "samples"
 
@@ -312,12 +287,59 @@ def test_tensorboard_gets_the_reports(trained: Any):
     seen: dict[str, dict[int, float]] = {}
     for event in tf.compat.v1.train.summary_iterator(str(path)):
         for value in event.summary.value:
-            seen.setdefault(value.tag, {})[event.step] = float(
-                tf.make_ndarray(value.tensor)
-            )
+            content = tf.make_ndarray(value.tensor)
+            if not content.shape:
+                seen.setdefault(value.tag, {})[event.step] = float(content)
     lines = reporting.read_stats(trained.directory)
-    for name in (*METRICS, "images_per_second"):
+    for name in (
+        *METRICS,
+        "images_per_second",
+        "data_seconds",
+        "generator_learning_rate",
+    ):
         assert seen[name] == pytest.approx({line["step"]: line[name] for line in lines})
+
+
+def test_tensorboard_gets_the_sheets(trained: Any):
+    (path,) = trained.directory.glob("tensorboard/events*")
+
+    pictures = {}
+    for event in tf.compat.v1.train.summary_iterator(str(path)):
+        for value in event.summary.value:
+            if value.tag == "samples":
+                # Width and height in digits, then the PNG.
+                png = tf.make_ndarray(value.tensor)[2]
+                pictures[event.step] = np.asarray(PIL.Image.open(io.BytesIO(png)))
+    assert sorted(pictures) == [2, 4, 6]
+    for picture, sheet in zip(
+        pictures.values(), sheets.read_steps(trained.directory / "samples"), strict=True
+    ):
+        np.testing.assert_array_equal(picture, sheet)
+
+
+def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
+    recipe = TrainConfig(batch_size=8, r1_gamma=0.0, strategy="one_device")
+    gan = Gan(ModelConfig(latent_dim=8), recipe, 1)
+    run_steps = training.compile_steps(tf.distribute.get_strategy(), gan, recipe)
+
+    def batches(seconds: float) -> Iterator:
+        def images():
+            while True:
+                time.sleep(seconds)
+                yield tuple(np.zeros([8, size, size, 1], "f") for size in (7, 14, 28))
+
+        signature = tuple(
+            tf.TensorSpec([8, size, size, 1], tf.float32) for size in (7, 14, 28)
+        )
+        return iter(tf.data.Dataset.from_generator(images, output_signature=signature))
+
+    slow = run_steps(batches(0.5), tf.constant(3))
+    start = time.monotonic()
+    quick = run_steps(batches(0.0), tf.constant(3))
+    whole = time.monotonic() - start
+
+    assert float(slow.data_seconds) >= 3 * 0.5
+    assert 0 < float(quick.data_seconds) < whole
 
 
 def test_the_tutorial_trains_through_the_same_loop(
@@ -357,21 +379,42 @@ def _checkpoint_steps(directory: pathlib.Path) -> list[int]:
     )
 
 
+def _with_a_bad_image(trained: Any, in_step: int) -> tuple[np.ndarray, ...]:
+    """The images, but one is not a number: the first after step 6 to be in a step."""
+    pyramids = tuple(scale.copy() for scale in trained.pyramids)
+    stream = dataset.training_dataset(
+        pyramids, replica_batch_size=8, num_replicas=1, seed=trained.recipe.seed
+    )
+    seen = [batch[-1].numpy() for batch in stream.skip(6).take(in_step - 6)]
+    before = np.concatenate(seen[:-1]) if seen[:-1] else np.zeros([0, 28, 28, 1])
+    for image in seen[-1]:
+        if not (before == image).all(axis=(1, 2, 3)).any():
+            place = (pyramids[-1] == image).all(axis=(1, 2, 3)).argmax()
+            for scale in pyramids:
+                scale[place] = np.nan
+            return pyramids
+    raise AssertionError("every image is seen before")
+
+
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@pytest.mark.parametrize("step", [7, 8])
 def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints(
-    trained: Any, trained_copy: pathlib.Path
+    trained: Any, trained_copy: pathlib.Path, step: int
 ):
     recipe = dataclasses.replace(trained.recipe, steps=9)
-    broken = tuple(np.full_like(scale, np.nan) for scale in trained.pyramids)
 
     with pytest.raises(RunError) as caught:
-        training.train(trained.model, recipe, broken, trained_copy)
+        training.train(
+            trained.model, recipe, _with_a_bad_image(trained, step), trained_copy
+        )
 
     message = str(caught.value)
     assert "discriminator_loss" in message
-    assert "between steps 6 and 7" in message or "between steps 6 and 8" in message
+    assert f"in step {step}." in message
+    assert "of step 6, is kept" in message
     assert "--train.generator-learning-rate" in message
     assert "--train.discriminator-learning-rate" in message
+    assert "--train.divergence-retries" in message
     assert str(trained_copy) in message
     assert "\n" not in message
     assert _checkpoint_steps(trained_copy) == [3, 6]
@@ -380,26 +423,136 @@ def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints
     _assert_same(_weights(gan), _weights(trained.gan), 1e-12)
 
 
+ABSURD = TrainConfig(
+    steps=4,
+    batch_size=4,
+    discriminator_learning_rate=1e30,
+    r1_gamma=0.0,
+    strategy="one_device",
+    report_every=1,
+    checkpoint_every=4,
+    checkpoint_seconds=1e9,
+)
+
+
 def test_an_absurd_learning_rate_stops_the_training(
     make_pyramids: Callable, tmp_path: pathlib.Path
 ):
-    recipe = TrainConfig(
-        steps=4,
-        batch_size=4,
-        discriminator_learning_rate=1e30,
-        r1_gamma=0.0,
-        strategy="one_device",
-        checkpoint_every=4,
-    )
+    with pytest.raises(RunError, match=r"_loss.*became NaN or infinite in step 2") as e:
+        training.train(
+            ModelConfig(latent_dim=8), ABSURD, make_pyramids(8, seed=2), tmp_path
+        )
 
-    with pytest.raises(RunError, match=r"_loss.*became NaN or infinite.*lower") as e:
+    assert "lower --train.generator-learning-rate" in str(e.value)
+    assert _checkpoint_steps(tmp_path) == []
+    assert [line["step"] for line in reporting.read_stats(tmp_path)] in ([], [1])
+
+
+def test_retries_halve_the_learning_rates_as_often_as_allowed(
+    make_pyramids: Callable,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    recipe = dataclasses.replace(ABSURD, divergence_retries=2)
+
+    with pytest.raises(RunError, match="in step 2 with learning rates halved 2 times"):
         training.train(
             ModelConfig(latent_dim=8), recipe, make_pyramids(8, seed=2), tmp_path
         )
 
-    assert "between steps 0 and" in str(e.value)
-    assert _checkpoint_steps(tmp_path) == []
-    assert reporting.read_stats(tmp_path) == []
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert shown.count("Going on from step 0 with half the learning rates") == 2
+    assert "(2 of 2 times)" in shown
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_a_retry_goes_on_from_the_last_good_checkpoint_with_half_the_rates(
+    trained: Any, tmp_path: pathlib.Path
+):
+    # At this rate the weights overflow at once; halved often enough, they do not.
+    recipe = dataclasses.replace(
+        trained.recipe, discriminator_learning_rate=1e9, divergence_retries=40
+    )
+
+    gan = training.train(trained.model, recipe, trained.pyramids, tmp_path)
+
+    assert int(gan.step) == recipe.steps
+    lines = reporting.read_stats(tmp_path)
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    halvings = np.log2(1e9 / lines[-1]["discriminator_learning_rate"])
+    assert halvings == pytest.approx(round(halvings))
+    assert round(halvings) > 0
+    assert lines[-1]["generator_learning_rate"] == pytest.approx(
+        recipe.generator_learning_rate / 2 ** round(halvings)
+    )
+
+
+def test_a_checkpoint_is_made_after_so_many_seconds(
+    trained: Any, tmp_path: pathlib.Path
+):
+    recipe = dataclasses.replace(
+        trained.recipe,
+        checkpoint_every=10**6,
+        checkpoint_seconds=1e-3,
+        checkpoint_keep=2,
+        report_every=1,
+    )
+
+    training.train(trained.model, recipe, trained.pyramids, tmp_path)
+
+    assert _checkpoint_steps(tmp_path) == [5, 6]
+
+
+def test_other_training_in_the_process_is_not_made_deterministic(
+    trained: Any, trained_copy: pathlib.Path
+):
+    recipe = dataclasses.replace(trained.recipe, deterministic=True)
+    # Such as an operation without a seed, which deterministic TensorFlow refuses.
+    tf.random.normal([1])
+
+    training.train(trained.model, recipe, trained.pyramids, trained_copy)
+
+    tf.random.normal([1])
+
+
+def test_a_deterministic_training_that_was_stopped_ends_with_the_same_bits(
+    trained: Any, tmp_path: pathlib.Path
+):
+    recipe = dataclasses.replace(trained.recipe, deterministic=True)
+    whole = training.train(trained.model, recipe, trained.pyramids, tmp_path / "whole")
+
+    for steps in (1, 3, 6):
+        gan = training.train(
+            trained.model,
+            dataclasses.replace(recipe, steps=steps),
+            trained.pyramids,
+            tmp_path / "parts",
+        )
+
+    seen, wanted = _weights(gan), _weights(whole)
+    for name in wanted:
+        for one, other in zip(seen[name], wanted[name], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_dropout_goes_on_as_if_nothing_had_been(
+    make_pyramids: Callable, tmp_path: pathlib.Path
+):
+    model = ModelConfig("tutorial", latent_dim=8)
+    recipe = TrainConfig(
+        steps=2, batch_size=2, r1_gamma=0.0, strategy="one_device", deterministic=True
+    )
+    pyramids = make_pyramids(4)
+    whole = training.train(model, recipe, pyramids, tmp_path / "whole")
+
+    training.train(
+        model, dataclasses.replace(recipe, steps=1), pyramids, tmp_path / "parts"
+    )
+    gan = training.train(model, recipe, pyramids, tmp_path / "parts")
+
+    seen, wanted = _weights(gan), _weights(whole)
+    for one, other in zip(seen["discriminator"], wanted["discriminator"], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_too_few_images_are_told_before_anything_is_trained(

@@ -1,0 +1,134 @@
+"""Trainings that are killed again and again, each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from msg_modules import reporting
+
+pytestmark = pytest.mark.slow
+
+KILLS = 24
+# Another one gives other moments; those of a failure are in its message.
+SEED = 20_240_607
+
+
+class Server:
+    """The fork server, and the process that it has started last."""
+
+    def __init__(self, repository: str):
+        self._process = subprocess.Popen(
+            [sys.executable, str(pathlib.Path(__file__).with_name("fork_server.py"))],
+            cwd=repository,
+            env={**os.environ, "PYTHONPATH": repository},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert self._answer() == "ready"
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode().strip()
+
+    def start(self, directory: pathlib.Path) -> int:
+        """Starts a training; its process id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{directory}\n".encode())
+        return int(self._answer())
+
+    def is_running(self) -> bool:
+        return not select.select([self._process.stdout], [], [], 0)[0]
+
+    def status(self) -> int:
+        """Waits for the process; its exit status, negative for a signal."""
+        return int(self._answer())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def server(repository: str) -> Iterator[Server]:
+    server = Server(repository)
+    yield server
+    server.close()
+
+
+def _result(directory: pathlib.Path) -> list[np.ndarray]:
+    with np.load(directory / "result.npz") as result:
+        return [result[name] for name in result.files]
+
+
+def _wait_for_writes(directory: pathlib.Path, server: Server, number: int) -> None:
+    """Waits until the process begins to write its next, second, ... checkpoint."""
+    kept = directory / "checkpoints"
+    known = set(kept.glob("*_temp"))
+    while number and server.is_running():
+        time.sleep(0.001)
+        now = set(kept.glob("*_temp"))
+        number -= bool(now - known)
+        known = now
+
+
+def _has_unfinished(directory: pathlib.Path) -> bool:
+    """Whether files of a checkpoint lie there that the list does not name."""
+    kept = directory / "checkpoints"
+    if not kept.exists():
+        return False
+    listed = (kept / "checkpoint").read_text() if (kept / "checkpoint").exists() else ""
+    names = {path.name.split(".")[0] for path in kept.glob("ckpt-*")}
+    return any(f'"{name}"' not in listed for name in names)
+
+
+def test_killed_at_random_moments_it_ends_with_the_weights_of_the_run_never_killed(
+    server: Server, tmp_path: pathlib.Path
+):
+    start = time.monotonic()
+    server.start(tmp_path / "whole")
+    assert server.status() == 0
+    seconds = time.monotonic() - start
+    wanted = _result(tmp_path / "whole")
+
+    moments = random.Random(SEED)
+    directory = tmp_path / "killed"
+    log = []
+    for attempt in range(KILLS):
+        pid = server.start(directory)
+        # Every other time while a checkpoint is written.
+        writes = moments.randint(1, 3) if attempt % 2 else 0
+        delay = moments.uniform(0, 0.03 if writes else 0.6 * seconds)
+        _wait_for_writes(directory, server, writes)
+        time.sleep(delay)
+        os.kill(pid, signal.SIGKILL)
+        status = server.status()
+        log.append((writes, delay, status, _has_unfinished(directory)))
+
+    server.start(directory)
+    assert server.status() == 0, log
+    killed = sum(status == -signal.SIGKILL for _, _, status, _ in log)
+    assert killed >= 20, log
+    # Some of them were in a write, and left half a checkpoint.
+    assert any(unfinished for *_, unfinished in log), log
+    for seen, value in zip(_result(directory), wanted, strict=True):
+        np.testing.assert_array_equal(seen, value, err_msg=str(log))
+    losses = [
+        [
+            {name: value for name, value in line.items() if "loss" in name}
+            for line in reporting.read_stats(path)
+        ]
+        for path in (directory, tmp_path / "whole")
+    ]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 12
