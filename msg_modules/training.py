@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from msg_modules import checkpoints, console, dataset, sheets
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.distribution import make_strategy
+from msg_modules.distribution import Team, make_strategy, working_directory
 from msg_modules.errors import Interrupted, RunError
 from msg_modules.gan import METRICS, Gan
 from msg_modules.reporting import Reporter
@@ -44,14 +44,29 @@ def train(
 
     Raises:
       ConfigError: If the replicas cannot be had.
-      RunError: If there are fewer images than a batch, or a loss is not finite.
+      RunError: If there are fewer images than a batch, a loss is not finite, or
+        another process of the job was lost.
     """
     strategy = make_strategy(config.strategy, config.replicas)
+    with working_directory(config.strategy, work_dir) as own_dir:
+        return _train(model, config, pyramids, own_dir, strategy)
+
+
+def _train(
+    model: ModelConfig,
+    config: TrainConfig,
+    pyramids: Sequence[np.ndarray],
+    work_dir: pathlib.Path,
+    strategy: tf.distribute.Strategy,
+) -> Gan:
+    team = Team(strategy)
     num_replicas = strategy.num_replicas_in_sync
     with strategy.scope():
         gan = Gan(model, config, num_replicas)
     kept = checkpoints.Checkpoints(gan, work_dir)
-    step = kept.restore(up_to=config.steps)
+    kept.restore(up_to=config.steps)
+    team.copy_from_chief(gan)
+    step = int(gan.step.numpy())
     if step:
         console.say(f"  resuming from step {step:,} of {config.steps:,}")
     batches = iter(
@@ -92,8 +107,10 @@ def train(
                     )
                 ),
             )
-            count = max(
-                1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step))
+            count = team.agree(
+                max(
+                    1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step))
+                )
             )
             start = time.monotonic()
             sums += run_steps(batches, tf.constant(count)).numpy()
@@ -128,8 +145,10 @@ def _saved_if_interrupted(gan: Gan, kept: checkpoints.Checkpoints) -> Iterator[N
     """Keeps the steps since the last checkpoint when a person stops the run."""
     try:
         yield
-    except (Interrupted, KeyboardInterrupt):
-        if gan.is_finite():
+    except (Interrupted, KeyboardInterrupt) as e:
+        # Raised while another error was handled, such as that of a lost process, it
+        # may have come in the middle of a step.
+        if e.__context__ is None and gan.is_finite():
             kept.save()
         raise
 
