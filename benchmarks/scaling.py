@@ -143,7 +143,8 @@ class _Contender:
             theirs.close()
             self._processes.append(process)
             self._connections.append(ours)
-        self.kind = [connection.recv() for connection in self._connections][0]
+        kinds = [connection.recv() for connection in self._connections]
+        self.kind = kinds[0]
         self._seconds_per_step = self._run(2) / 2
 
     def seconds_per_image(self, seconds: float) -> float:
