@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+import keras
 import tensorflow as tf
 
 from msg_modules import cluster, console
@@ -194,9 +195,9 @@ class Team:
         if self._is_alone:
             return
         variables = [
-            node
+            node.value if isinstance(node, keras.Variable) else node
             for node in tf.train.TrackableView(root).descendants()
-            if isinstance(node, tf.Variable)
+            if isinstance(node, (keras.Variable, tf.Variable))
         ]
         # Collective operations take no unsigned integers.
         values = self._broadcast(

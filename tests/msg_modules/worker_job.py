@@ -6,157 +6,129 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
-
-import numpy as np
-
-from msg_modules.configs import ModelConfig, TrainConfig
+from multiprocessing.process import BaseProcess
 
 # Its server imports TensorFlow once and runs nothing on it; each process is then
 # a fork of it, without 14 s of imports.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["msg_modules.training"])
-_SECONDS = 540.0
-
-
-def state(gan: object) -> list[np.ndarray]:
-    """All that training changes, the moments of both optimisers included."""
-    return [
-        *gan.generator.get_weights(),
-        *gan.discriminator.get_weights(),
-        *gan.ema_generator.get_weights(),
-        *(
-            variable.numpy()
-            for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer)
-            for variable in optimizer.variables
-            if "momentum" in variable.path or "velocity" in variable.path
-        ),
-    ]
+_PROCESSES.set_forkserver_preload(["msg_modules.trainer"])
+_DEADLINE_SECONDS = 540.0
+_WORKERS = (0, 1)
 
 
 class WorkerJob:
-    """Two workers in one directory; what exits with an error is started again."""
+    """Two workers; one that exits with an error is started again.
+
+    Attributes:
+      output: What the commands write, with a directory for each number of steps.
+      scratch: Where the workers make temporary files.
+      statuses: How each worker exited, from start to start.
+    """
 
     def __init__(self, directory: pathlib.Path):
-        self.directory = directory
-        self.work_dir = directory / "work"
-        self._addresses = [f"127.0.0.1:{_free_port()}" for _ in range(2)]
-        self.work_dir.mkdir()
+        self.output = directory / "output"
+        self.scratch = directory / "scratch"
+        self.scratch.mkdir()
+        self.statuses: list[list[int]] = [[] for _ in _WORKERS]
+        self._logs = directory
+        self._addresses = [f"127.0.0.1:{_free_port()}" for _ in _WORKERS]
 
-    def run(
-        self,
-        model: ModelConfig,
-        recipes: Sequence[TrainConfig],
-        pyramids: Sequence[np.ndarray],
-        kill: Sequence[int] = (),
-    ) -> list[list[int]]:
-        """Trains, one recipe after the other in the same directory.
+    def run(self, commands: Sequence[list[str]], kill: Sequence[int] = ()) -> None:
+        """Runs the same commands in both workers, one after the other.
 
         Args:
-          model: The networks.
-          recipes: Strategy and batch size as a worker has them.
-          pyramids: The images.
-          kill: Workers to kill one after the other, each after a checkpoint that
-            was made since.
-
-        Returns:
-          The exit statuses of each worker, the last of them 0.
+          commands: Arguments of `msg-gan`.
+          kill: Workers to kill one after the other, each when there is a newer
+            checkpoint than at the kill before.
         """
-        statuses: list[list[int]] = [[], []]
-        processes = [self._start(i, model, recipes, pyramids) for i in range(2)]
         kills, seen = list(kill), 0
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        running = {worker: self._start(worker, commands) for worker in _WORKERS}
         try:
-            while any(not s or s[-1] for s in statuses):
-                assert time.monotonic() < deadline, self.logs()
-                time.sleep(0.01)
+            while running:
+                assert time.monotonic() < deadline, self.logs
+                assert max(map(len, self.statuses)) < 10, self.logs
                 newest = max(self.checkpoint_steps(), default=0)
-                if kills and newest > seen and all(p.is_alive() for p in processes):
-                    os.kill(processes[kills.pop(0)].pid, signal.SIGKILL)
+                if kills and newest > seen and len(running) == len(_WORKERS):
+                    os.kill(running[kills.pop(0)].pid or 0, signal.SIGKILL)
                     seen = newest
-                for i, process in enumerate(processes):
-                    if process.exitcode is None or len(statuses[i]) > 20:
+                for worker, process in list(running.items()):
+                    process.join(0.01)
+                    if process.exitcode is None:
                         continue
-                    if statuses[i] and statuses[i][-1] == 0:
-                        continue
-                    statuses[i].append(process.exitcode)
+                    self.statuses[worker].append(process.exitcode)
+                    del running[worker]
                     if process.exitcode:
-                        processes[i] = self._start(i, model, recipes, pyramids)
+                        running[worker] = self._start(worker, commands)
         finally:
-            for process in processes:
+            for process in running.values():
                 process.kill()
-                process.join()
-        return statuses
 
     def checkpoint_steps(self) -> list[int]:
-        """Steps of the checkpoints that the chief keeps."""
-        paths = self.work_dir.glob("checkpoints/ckpt-*.index")
-        return sorted(int(path.stem.rsplit("-", 1)[1]) for path in paths)
+        """Steps of the checkpoints that are kept and listed, oldest first."""
+        steps = []
+        for path in self.output.glob("*/checkpoints/*/checkpoints/checkpoint"):
+            found = re.findall(r'all_model_checkpoint_paths: "ckpt-(\d+)"', _read(path))
+            steps.extend(map(int, found))
+        return sorted(steps)
 
-    def state(self, worker: int, steps: int) -> list[np.ndarray]:
-        """What `state` says of a worker's networks after a training."""
-        with np.load(self.directory / f"state-{worker}-{steps}.npz") as arrays:
-            return list(arrays.values())
-
-    def log(self, worker: int, stream: str = "stdout") -> str:
+    def log(self, worker: int, stream: str) -> str:
         """What a worker printed, over all its starts."""
-        return (self.directory / f"{stream}-{worker}").read_text()
+        return _read(self._logs / f"{stream}-{worker}")
 
+    @property
     def logs(self) -> str:
-        """All that was printed."""
-        return "\n".join(
-            f"{stream} of worker {i}:\n{self.log(i, stream)}"
-            for i in range(2)
-            for stream in ("stdout", "stderr")
-        )
+        """How the workers exited, and all that they printed."""
+        texts = [f"exit statuses: {self.statuses}"]
+        for worker in _WORKERS:
+            for stream in ("stdout", "stderr"):
+                texts.append(f"{stream} of {worker}:\n{self.log(worker, stream)}")
+        return "\n".join(texts)
 
-    def _start(self, worker: int, *what: object) -> multiprocessing.process.BaseProcess:
+    def _start(self, worker: int, commands: Sequence[list[str]]) -> BaseProcess:
         task = {"type": "worker", "index": worker}
-        tf_config = {"cluster": {"worker": self._addresses}, "task": task}
-        process = _PROCESSES.Process(
-            target=_work, args=(worker, json.dumps(tf_config), self.directory, *what)
-        )
+        environment = {
+            "TF_CONFIG": json.dumps(
+                {"cluster": {"worker": self._addresses}, "task": task}
+            ),
+            "TMPDIR": str(self.scratch),
+        }
+        logs = [str(self._logs / f"{name}-{worker}") for name in ("stdout", "stderr")]
+        process = _PROCESSES.Process(target=_work, args=(environment, logs, commands))
         process.start()
         return process
 
 
 def _work(
-    worker: int,
-    tf_config: str,
-    directory: pathlib.Path,
-    model: ModelConfig,
-    recipes: Sequence[TrainConfig],
-    pyramids: Sequence[np.ndarray],
+    environment: dict[str, str], logs: Sequence[str], commands: Sequence[list[str]]
 ) -> None:
     """What a worker process does."""
-    for stream, number in (("stdout", 1), ("stderr", 2)):
-        with (directory / f"{stream}-{worker}").open("ab") as f:
-            os.dup2(f.fileno(), number)
+    for number, path in enumerate(logs, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
-    os.environ["TF_CONFIG"] = tf_config
+    os.environ.update(environment)
     import tensorflow as tf
 
-    from msg_modules import console, distribution, training
-    from msg_modules.errors import RunError
+    from msg_modules import cli
 
-    console.quiet_libraries()
     # Then a run can be compared bit for bit with one that was not disturbed.
     tf.config.experimental.enable_op_determinism()
-    try:
-        distribution.configure_devices("auto", None)
-        for recipe in recipes:
-            gan = training.train(model, recipe, pyramids, directory / "work")
-            np.savez(directory / f"state-{worker}-{recipe.steps}.npz", *state(gan))
-    except RunError as e:
-        console.fail(str(e))
-        sys.exit(1)
+    for command in commands:
+        if status := cli.main(command):
+            sys.exit(status)
 
 
 def _free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def _read(path: pathlib.Path) -> str:
+    return path.read_text() if path.exists() else ""
