@@ -225,6 +225,12 @@ class Team:
         return [self._strategy.experimental_local_results(v)[0] for v in shared]
 
 
+@functools.cache
+def team_of(strategy: tf.distribute.Strategy) -> Team:
+    """The team of a strategy, one for all trainings: its functions are traced once."""
+    return Team(strategy)
+
+
 @contextlib.contextmanager
 def working_directory(strategy: str, directory: pathlib.Path) -> Iterator[pathlib.Path]:
     """Where this process writes: only the chief's files are kept.
@@ -254,7 +260,7 @@ def working_directory(strategy: str, directory: pathlib.Path) -> Iterator[pathli
             stack.enter_context(console.silenced())
         try:
             yield directory
-            Team(_multi_worker()).agree(0)
+            team_of(_multi_worker()).agree(0)
         except _PEER_LOST as e:
             raise RunError(
                 f"The {process.name} lost another process of TF_CONFIG, which was"

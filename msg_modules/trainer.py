@@ -91,7 +91,7 @@ def train_and_export(
         pyramids = dataset.load_pyramids(examples)
         gan = training.train(model, config, pyramids, work_dir)
         if own_dir != checkpoint_dir:
-            return
+            return  # The chief exports.
         export.export(gan.ema_generator, model.latent_dim, model_dir)
         shutil.copytree(work_dir, run_dir, dirs_exist_ok=True)
         draw_results(pathlib.Path(run_dir))

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from msg_modules import checkpoints, console, dataset, sheets
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.distribution import Team, make_strategy, working_directory
+from msg_modules.distribution import make_strategy, team_of, working_directory
 from msg_modules.errors import Interrupted, RunError
 from msg_modules.gan import METRICS, Gan
 from msg_modules.reporting import Reporter
@@ -59,7 +59,7 @@ def _train(
     work_dir: pathlib.Path,
     strategy: tf.distribute.Strategy,
 ) -> Gan:
-    team = Team(strategy)
+    team = team_of(strategy)
     num_replicas = strategy.num_replicas_in_sync
     with strategy.scope():
         gan = Gan(model, config, num_replicas)

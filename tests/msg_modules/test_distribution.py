@@ -117,6 +117,6 @@ def test_alone_a_process_writes_where_it_is_told(
 
 @no_gpu
 def test_alone_a_process_agrees_with_itself():
-    team = distribution.Team(distribution.make_strategy("mirrored", 2))
+    team = distribution.team_of(distribution.make_strategy("mirrored", 2))
 
     assert team.agree(7) == 7

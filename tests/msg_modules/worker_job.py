@@ -18,7 +18,8 @@ from multiprocessing.process import BaseProcess
 # a fork of it, without 14 s of imports.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["msg_modules.trainer"])
-_DEADLINE_SECONDS = 540.0
+# A guard against a hang, wide enough for a machine with much else to do.
+_DEADLINE_SECONDS = 1500.0
 _WORKERS = (0, 1)
 
 
