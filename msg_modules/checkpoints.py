@@ -55,6 +55,11 @@ class Checkpoints:
         )
 
     @property
+    def state(self) -> tf.train.Checkpoint:
+        """Everything that is saved."""
+        return self._manager.checkpoint
+
+    @property
     def saved_step(self) -> int | None:
         """Step of the newest checkpoint that was saved or restored here."""
         return self._saved_step

@@ -1,4 +1,4 @@
-"""The command `msg-gan`: pictures of the data, of the training, of the generator."""
+"""The command `msg-gan`: pictures of data, training and generator; training alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from msg_modules import console
-from msg_modules.errors import ConfigError, RunError
+from msg_modules import console, interruption
+from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.errors import ConfigError, Interrupted, RunError
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -20,6 +21,7 @@ app = tyro.extras.SubcommandApp()
 
 Scale = Literal["all", "7", "14", "28"]
 _SCALES: tuple[Scale, ...] = ("7", "14", "28")
+_DEFAULT_MODEL, _DEFAULT_TRAIN = ModelConfig(), TrainConfig()
 _MAX_SHEET_IMAGES = 10_000
 _SMALLEST_SEED, _LARGEST_SEED = -(2**63), 2**63 - 1
 
@@ -34,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         app.cli(
             prog="msg-gan",
-            description="Pictures of a pushed generator, and of what it learned from.",
+            description="Pictures of a pushed generator, and of what it learned from;"
+            " training without a pipeline, on several machines if need be.",
             args=sys.argv[1:] if argv is None else list(argv),
         )
     except ConfigError as e:
@@ -43,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunError as e:
         console.fail(str(e))
         return 1
+    except Interrupted as e:
+        console.fail("Interrupted. Give the same command again: it goes on.")
+        return 128 + e.signal_number
     return 0
 
 
@@ -135,6 +141,47 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
     with _writing(output):
         sheets.save_animation(frames, output)
     console.say(f"{output}: {len(frames)} sheets")
+
+
+@app.command
+def train(
+    examples: pathlib.Path,
+    output: pathlib.Path,
+    model: ModelConfig = _DEFAULT_MODEL,
+    train: TrainConfig = _DEFAULT_TRAIN,
+) -> None:
+    """Trains on what Transform wrote; in several processes where TF_CONFIG names them.
+
+    The same command goes on from the last checkpoint of an interrupted training.
+
+    Args:
+      examples: Directory of transformed examples, such as one named Split-train.
+      output: Directory that gets the generator in `model/`, pictures and statistics
+        in `run/`, and unfinished training in `checkpoints/`.
+      model: The networks.
+      train: The recipe.
+    """
+    from msg_modules import cluster
+
+    cluster.find(train.strategy)
+    if not examples.is_dir():
+        raise ConfigError(
+            f"examples is {str(examples)!r}, which is no directory; name one that"
+            " Transform wrote, such as"
+            " output/quickstart/Transform/transformed_examples/5/Split-train."
+        )
+    from msg_modules import distribution, trainer
+
+    distribution.configure_devices(train.strategy, train.replicas)
+    with interruption.caught():
+        trainer.train_and_export(
+            model,
+            train,
+            [f"{examples}/*"],
+            model_dir=str(output / "model"),
+            run_dir=str(output / "run"),
+            checkpoint_root=str(output / "checkpoints"),
+        )
 
 
 def _check_count(num_images: int) -> None:

@@ -82,9 +82,11 @@ class TrainConfig:
     """Half-life, in images, of the moving average of the generator's weights
     that is exported; 0 exports the weights as they are."""
 
-    strategy: Literal["auto", "one_device", "mirrored"] = "auto"
-    """`auto`: all GPUs of this machine, or one device; `mirrored`: several
-    replicas, on GPUs or, with `replicas`, on logical CPU devices."""
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"] = "auto"
+    """`auto`: `multi_worker` where TF_CONFIG names several processes, or else all
+    GPUs of this machine, or one device; `mirrored`: several replicas, on GPUs
+    or, with `replicas`, on logical CPU devices; `multi_worker`: all devices of
+    all processes that TF_CONFIG names; `tpu`: the TPU that TPU_NAME names."""
 
     replicas: int | None = None
     """Number of replicas for `mirrored`. Default: one for each GPU."""

@@ -80,6 +80,16 @@ def fail(message: str) -> None:
     )
 
 
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Keeps all but `fail` from the terminal: another process tells it."""
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
 def is_terminal() -> bool:
     """Whether a person watches, rather than a log file."""
     return console.is_terminal

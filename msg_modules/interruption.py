@@ -51,3 +51,26 @@ def held_back() -> Iterator[list[int]]:
     if received:
         signal.raise_signal(received[0])
         raise Interrupted(received[0])
+
+
+@contextlib.contextmanager
+def caught() -> Iterator[list[int]]:
+    """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills.
+
+    Yields:
+      The signals that have come: Beam makes text of the exceptions of its steps.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        received.append(number)
+        raise Interrupted(number)
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Any
-
-from tfx.components.trainer.fn_args_utils import FnArgs
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from msg_modules import (
     curves,
     dataset,
+    distribution,
     export,
     reporting,
     sheets,
@@ -18,6 +18,9 @@ from msg_modules import (
     work_dirs,
 )
 from msg_modules.configs import ModelConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
 
 SHEET_NAME = "sheet.png"
 CURVES_NAME = "losses.png"
@@ -47,34 +50,66 @@ def run_fn(fn_args: FnArgs) -> None:
       RunError: If the training cannot go on.
     """
     settings = fn_args.custom_config
-    model = ModelConfig(**settings["model"])
-    config = TrainConfig(**settings["train"], steps=fn_args.train_steps)
-    pyramids = dataset.load_pyramids(fn_args.train_files)
-    # Edited code begins another training, like other images.
-    training_settings = work_dirs.describe(
-        model, config, pyramids, code=settings.get("weights_code", "")
+    train_and_export(
+        ModelConfig(**settings["model"]),
+        TrainConfig(**settings["train"], steps=fn_args.train_steps),
+        fn_args.train_files,
+        model_dir=fn_args.serving_model_dir,
+        run_dir=fn_args.model_run_dir,
+        checkpoint_root=settings.get("checkpoint_root", fn_args.model_run_dir),
+        code=settings.get("weights_code", ""),
     )
-    if config.checkpoint_dir:
-        work_dir = work_dirs.by_name(
-            config.checkpoint_dir,
-            training_settings,
-            config.steps,
-            config.allow_changed,
-        )
-    else:
-        work_dir = work_dirs.by_settings(
-            settings.get("checkpoint_root", fn_args.model_run_dir),
-            training_settings,
-            config.steps,
-        )
-    gan = training.train(model, config, pyramids, work_dir)
-    export.export(gan.ema_generator, model.latent_dim, fn_args.serving_model_dir)
-    run_dir = pathlib.Path(fn_args.model_run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    work_dirs.copy_content(work_dir, run_dir)
-    draw_results(run_dir)
-    if not config.checkpoint_dir:
-        work_dirs.mark_finished(work_dir)
+
+
+def train_and_export(
+    model: ModelConfig,
+    config: TrainConfig,
+    examples: Sequence[str],
+    *,
+    model_dir: str,
+    run_dir: str,
+    checkpoint_root: str,
+    code: str = "",
+) -> None:
+    """What `run_fn` does, without TFX; alone or as one process of several.
+
+    Args:
+      model: The networks.
+      config: The recipe.
+      examples: Patterns of the files that Transform wrote.
+      model_dir: Gets the SavedModel, from the chief.
+      run_dir: What `run_fn` says of `model_run_dir`, from the chief.
+      checkpoint_root: Where a training without a `checkpoint_dir` gets a
+        directory.
+      code: What names the code: edited code begins another training, like other
+        images.
+
+    Raises:
+      ConfigError: If the settings do not fit, or `checkpoint_dir` holds another
+        training.
+      RunError: If the training cannot go on.
+    """
+    pyramids = dataset.load_pyramids(examples)
+    settings = work_dirs.describe(model, config, pyramids, code)
+    root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
+    with distribution.working_directory(config.strategy, root) as own_root:
+        is_chief = own_root == root
+        if is_chief and config.checkpoint_dir:
+            work_dir = work_dirs.by_name(
+                config.checkpoint_dir, settings, config.steps, config.allow_changed
+            )
+        else:
+            work_dir = work_dirs.by_settings(str(own_root), settings, config.steps)
+        gan = training.train(model, config, pyramids, work_dir)
+        if not is_chief:
+            return
+        export.export(gan.ema_generator, model.latent_dim, model_dir)
+        run = pathlib.Path(run_dir)
+        run.mkdir(parents=True, exist_ok=True)
+        work_dirs.copy_content(work_dir, run)
+        draw_results(run)
+        if not config.checkpoint_dir:
+            work_dirs.mark_finished(work_dir)
 
 
 def draw_results(run_dir: pathlib.Path) -> None:

@@ -21,7 +21,7 @@ from msg_modules import (
     sheets,
 )
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.distribution import make_strategy
+from msg_modules.distribution import Team, make_strategy, team_of, working_directory
 from msg_modules.errors import RunError
 from msg_modules.gan import METRICS, Gan
 from msg_modules.reporting import Reporter
@@ -55,25 +55,27 @@ def train(
     Raises:
       ConfigError: If the replicas cannot be had, or `work_dir` holds other
         networks.
-      RunError: If there are fewer images than a batch, or a loss or a gradient
-        is not finite, and that as often as the recipe allows.
+      RunError: If there are fewer images than a batch, another process of the
+        job was lost, or a loss or a gradient is not finite, and that as often as
+        the recipe allows.
     """
     with determinism.required(config.deterministic):
         strategy = make_strategy(config.strategy, config.replicas)
-        with strategy.scope():
-            gan = Gan(model, config, strategy.num_replicas_in_sync)
-        loop = _Loop(strategy, gan, model, config, pyramids, work_dir)
-        with interruption.held_back() as signals:
-            step = loop.begin()
-            while step < config.steps and not signals:
-                try:
-                    step = loop.run_from(step, signals)
-                except _Diverged as e:
-                    step = loop.go_back(e)
-            if signals:
-                loop.stop()
-            else:
-                loop.end()
+        with working_directory(config.strategy, work_dir) as own_dir:
+            with strategy.scope():
+                gan = Gan(model, config, strategy.num_replicas_in_sync)
+            loop = _Loop(strategy, gan, model, config, pyramids, own_dir)
+            with interruption.held_back() as signals:
+                step = loop.begin()
+                while step < config.steps and not signals:
+                    try:
+                        step = loop.run_from(step, signals)
+                    except _Diverged as e:
+                        step = loop.go_back(e)
+                if signals:
+                    loop.stop()
+                else:
+                    loop.end()
     return gan
 
 
@@ -99,6 +101,7 @@ class _Loop:
         work_dir: pathlib.Path,
     ):
         self._strategy = strategy
+        self._team: Team = team_of(strategy)
         self._gan = gan
         self._config = config
         self._pyramids = pyramids
@@ -115,7 +118,8 @@ class _Loop:
 
     def begin(self) -> int:
         """Restores what was kept; returns the step to go on from."""
-        step = self._kept.restore()
+        self._kept.restore()
+        step = self._take_chiefs_state()
         if step:
             console.say(f"  resuming from step {step:,} of {self._config.steps:,}")
         elif self._config.divergence_retries:
@@ -151,8 +155,13 @@ class _Loop:
                         )
                     ),
                 )
-                count = max(
-                    1, min(next_event - step, int(_SECONDS_PER_CALL / seconds_per_step))
+                count = self._team.agree(
+                    max(
+                        1,
+                        min(
+                            next_event - step, int(_SECONDS_PER_CALL / seconds_per_step)
+                        ),
+                    )
                 )
                 start = time.monotonic()
                 result = self._run_steps(batches, tf.constant(count))
@@ -167,10 +176,11 @@ class _Loop:
                     tally = _Tally(step)
                 if step % config.sample_every == 0:
                     self._draw(reporter, step)
+                late = time.monotonic() - saved >= config.checkpoint_seconds
                 if (
                     step % config.checkpoint_every == 0
-                    or time.monotonic() - saved >= config.checkpoint_seconds
                     or at_end
+                    or self._team.agree(late)
                 ):
                     self._save(step)
                     saved = time.monotonic()
@@ -201,7 +211,8 @@ class _Loop:
                 " --train.generator-learning-rate and"
                 " --train.discriminator-learning-rate."
             ) from diverged
-        step = self._kept.go_back()
+        self._kept.go_back()
+        step = self._take_chiefs_state()
         console.warn(
             f"{diverged}. Going on from step {step:,} with half the learning rates"
             f" ({halvings + 1} of {allowed} times)."
@@ -221,6 +232,11 @@ class _Loop:
     def end(self) -> None:
         """Draws what the trained generator draws."""
         self._samples.draw(self._gan.ema_generator, self._config.steps)
+
+    def _take_chiefs_state(self) -> int:
+        """Makes what was restored the same everywhere; returns its step."""
+        self._team.copy_from_chief(self._kept.state)
+        return int(self._gan.step.numpy())
 
     def _batches(self, step: int) -> tf.distribute.DistributedIterator:
         return iter(

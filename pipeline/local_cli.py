@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import pathlib
 import re
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import filelock
 
-from msg_modules import console
+from msg_modules import cluster, console, interruption
 from msg_modules.errors import ConfigError, Interrupted, RunError, root_message
 from pipeline import cli
 from pipeline.configs import PipelineConfig
@@ -52,13 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             description=_DESCRIPTION,
         )
         config = _absolute(args.config)
+        _check_alone(config)
         console.quiet_libraries(args.verbose)
         _make_writable(config)
         with (
             filelock.FileLock(
                 pathlib.Path(config.pipeline_root) / ".lock", blocking=False
             ),
-            _catch_signals() as received,
+            interruption.caught() as received,
         ):
             return _run(config, args.verbose, received)
     except ConfigError as e:
@@ -79,6 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             " finished."
         )
         return _SIGNALLED + e.signal_number
+
+
+def _check_alone(config: PipelineConfig) -> None:
+    if cluster.find(config.train.strategy):
+        raise ConfigError(
+            "TF_CONFIG makes this process a part of a job, and a pipeline runs on its"
+            " own; unset TF_CONFIG here, and train the transformed examples with"
+            " `msg-gan train` in each process of the job."
+        )
 
 
 def _absolute(config: PipelineConfig) -> PipelineConfig:
@@ -121,29 +128,6 @@ def _make_writable(config: PipelineConfig) -> None:
                 f"{field} is {str(path)!r}, which cannot be written"
                 f" ({e.strerror}); name a directory that can."
             ) from e
-
-
-@contextlib.contextmanager
-def _catch_signals() -> Iterator[list[int]]:
-    """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills.
-
-    Yields:
-      The signals that have come: Beam makes text of the exceptions of its steps.
-    """
-    received: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del frame
-        signal.signal(number, signal.SIG_DFL)
-        received.append(number)
-        raise Interrupted(number)
-
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:

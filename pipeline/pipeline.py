@@ -23,6 +23,7 @@ from msg_modules import (
     interruption,
     losses,
     models,
+    penalties,
     preprocessing,
     reporting,
     sheets,
@@ -37,7 +38,7 @@ from pipeline.fingerprint import source_fingerprint
 _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 
 # What decides the weights, and what is made of them.
-_WEIGHTS_CODE = (dataset, gan, losses, models, training)
+_WEIGHTS_CODE = (dataset, gan, losses, models, penalties, training)
 _RESULTS_CODE = (
     checkpoints,
     curves,

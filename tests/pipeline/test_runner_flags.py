@@ -91,3 +91,17 @@ def test_help_shows_defaults_and_imports_neither_tensorflow_nor_tfx() -> None:
     assert "--train.steps" in shown
     assert "70500" in shown
     assert "--preset" in shown
+
+
+def test_a_process_of_a_job_is_told_to_train_without_the_pipeline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(
+        "TF_CONFIG",
+        '{"cluster": {"worker": ["a:1", "b:1"]},'
+        ' "task": {"type": "worker", "index": 1}}',
+    )
+    assert local_cli.main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "TF_CONFIG" in line
+    assert "msg-gan train" in line
