@@ -61,11 +61,11 @@ class Setting:
 
 
 _SETTINGS = (
-    Setting("1 logical device", 1),
-    Setting("2 logical devices", 2),
-    Setting("4 logical devices", 4),
-    Setting("1 worker process", 1, workers=1),
-    Setting("2 worker processes", 2, workers=2),
+    Setting("1 device", 1),
+    Setting("2 devices", 2),
+    Setting("4 devices", 4),
+    Setting("1 worker", 1, workers=1),
+    Setting("2 workers", 2, workers=2),
 )
 
 
@@ -108,7 +108,7 @@ def _print(args: Args, seconds: dict[str, list[float]], kinds: set[str]) -> None
         ]
         table.add_row(
             setting.name,
-            timing.spread([1000 * s for s in seen], ".2f"),
+            timing.spread([1000 * s for s in seen], ".1f"),
             timing.spread([1 / s for s in seen], ".0f"),
             timing.spread(efficiency, ".0%"),
         )
