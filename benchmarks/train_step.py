@@ -1,26 +1,41 @@
 """How quick is a training step? `uv run benchmarks/train_step.py`.
 
-Three ways to train take turns in one process, so that a machine whose speed drifts
-is as fair to one as to the other:
+Ways to train take turns, each in a process of its own, so that a machine whose speed
+drifts is as fair to one as to the other:
 
-- `article`: the article's networks in a loop written as the article describes it;
+- `article`: the article's networks in a loop written as the article describes it, with
+  TensorFlow as it comes;
+- `article, oneDNN`: the same with oneDNN's convolutions, which this project switches
+  on where TensorFlow leaves them off;
 - `tutorial`: the same networks in this project's loop;
-- `compact`: this project's networks in its loop.
+- `compact`: this project's networks in its loop;
+- `compact, no input`: the same on one batch that lies in memory: what the input costs.
 
-For each it prints images per second, the ratio to `article` round by round, and the
-share of the machine's peak, which a large matrix product measures in the same run.
+For each it prints images per second, the ratios round by round, and the share of the
+machine's peak, which a large matrix product measures in the same rounds. The work that
+is compared with the peak is that of the convolutions and matrix products alone.
+`--variants` adds what was tried for `compact` and is not in the product.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing.connection
 import statistics
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+import timing
 import tyro
 
 from msg_modules import console
+
+if TYPE_CHECKING:
+    import keras
+
+# Runs so many steps.
+Run = Callable[[int], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,183 +51,181 @@ class Args:
     seconds: float = 10.0
     """How long a turn lasts at the least."""
 
+    variants: bool = False
+    """Also measure XLA and reduced precision."""
+
 
 def main() -> None:
     """Measures and prints the table."""
     args = tyro.cli(Args, description=__doc__)
-    console.quiet_libraries()
-    import rich.table
-
-    contenders = _contenders(args.batch_size)
-    flops = {
-        name: _flops(trace) / args.batch_size for name, (_, trace) in contenders.items()
-    }
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    names = [
+        "article",
+        "article, oneDNN",
+        "tutorial",
+        "compact",
+        "compact, no input",
+        *(["compact, XLA", "compact, bfloat16"] if args.variants else []),
+    ]
+    contenders: dict[str, _Contender] = {}
+    rates: dict[str, list[float]] = {name: [] for name in names}
     peaks: list[float] = []
-    for run, _ in contenders.values():
-        run(2)  # traces, and lets the caches fill
-    for _ in range(args.rounds):
-        peaks.append(_peak_flops())
-        for name, (run, _) in contenders.items():
-            rates[name].append(args.batch_size * _steps_per_second(run, args.seconds))
+    try:
+        for name in names:
+            console.say(f"preparing {name}")
+            contenders[name] = _Contender(name, args)
+        for _ in range(args.rounds):
+            peaks.append(contenders["compact"].peak())
+            for name, contender in contenders.items():
+                rates[name].append(contender.images_per_second())
+    finally:
+        for contender in contenders.values():
+            contender.stop()
+    _print(args, rates, peaks, {n: c.flops for n, c in contenders.items()})
+
+
+def _print(
+    args: Args,
+    rates: dict[str, list[float]],
+    peaks: list[float],
+    flops: dict[str, float],
+) -> None:
+    import rich.table
 
     table = rich.table.Table(
         title=f"Training steps of {args.batch_size} images, {args.rounds} rounds:"
         " min / median / max",
         title_justify="left",
     )
-    for column in (
-        "",
-        "images/s",
-        "ratio to article",
-        "MFLOP per image",
-        "share of peak",
-    ):
+    for column in ("", "images/s", "to article", "to article, oneDNN", "of the peak"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for name, seen in rates.items():
-        ratios = [a / b for a, b in zip(seen, rates["article"], strict=True)]
-        share = [
-            rate * flops[name] / peak for rate, peak in zip(seen, peaks, strict=True)
-        ]
         table.add_row(
             name,
-            _spread(seen, ".0f"),
-            _spread(ratios, ".2f"),
-            f"{flops[name] / 1e6:.0f}",
-            _spread(share, ".0%"),
+            timing.spread(seen, ".0f"),
+            *(
+                timing.spread(timing.ratios(seen, rates[base]), ".2f")
+                for base in ("article", "article, oneDNN")
+            ),
+            timing.spread(
+                [r * flops[name] / p for r, p in zip(seen, peaks, strict=True)], ".0%"
+            ),
         )
     console.console.print(table)
     console.say(
-        f"Peak by a matrix product: {_spread([p / 1e9 for p in peaks], '.0f')} GFLOP/s"
+        f"Peak by a matrix product: {timing.spread([p / 1e9 for p in peaks], '.0f')}"
+        " GFLOP/s. MFLOP per image:"
+        f" {', '.join(f'{n} {flops[n] / 1e6:.0f}' for n in ('tutorial', 'compact'))}."
+    )
+    waits = timing.ratios(rates["compact, no input"], rates["compact"])
+    console.say(
+        f"A step with its input takes {statistics.median(waits) - 1:+.1%} longer than"
+        " one on a batch in memory."
     )
 
 
-def _spread(values: list[float], form: str) -> str:
-    parts = (min(values), statistics.median(values), max(values))
-    return " / ".join(format(value, form) for value in parts)
+class _Contender:
+    """A process that trains when it is told to."""
+
+    def __init__(self, name: str, args: Args):
+        self._seconds = args.seconds
+        self._connection, self._process = timing.start(
+            _serve, (name, args.batch_size), with_onednn=name != "article"
+        )
+        self.flops: float = self._connection.recv()
+
+    def images_per_second(self) -> float:
+        """Trains for a turn."""
+        return self._ask(self._seconds)
+
+    def peak(self) -> float:
+        """Floating-point operations per second of a large matrix product."""
+        return self._ask("peak")
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.join()
+
+    def _ask(self, what: object) -> float:
+        self._connection.send(what)
+        return self._connection.recv()
 
 
-def _steps_per_second(run: Callable[[int], None], seconds: float) -> float:
-    start, steps = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        run(2)
-        steps += 2
-    return steps / (time.perf_counter() - start)
+def _serve(
+    connection: multiprocessing.connection.Connection, name: str, batch_size: int
+) -> None:
+    """What a process does: a turn when it is told, and again."""
+    console.quiet_libraries()
+    run, networks = _build(name, batch_size)
+    run(2)  # traces, and lets the caches fill
+    connection.send(_flops(*networks))
+    while True:
+        what = connection.recv()
+        if what == "peak":
+            connection.send(_peak_flops())
+            continue
+        start, steps = time.perf_counter(), 0
+        while time.perf_counter() - start < what:
+            run(2)
+            steps += 2
+        connection.send(batch_size * steps / (time.perf_counter() - start))
 
 
-def _contenders(batch_size: int) -> dict[str, tuple[Callable, Callable]]:
-    """For each: a function that runs so many steps, and a step to count FLOPs of."""
-    import numpy as np
+def _build(name: str, batch_size: int) -> tuple[Run, tuple[keras.Model, keras.Model]]:
+    import tensorflow as tf
 
     from msg_modules.configs import ModelConfig, TrainConfig
 
-    images = tuple(
-        np.random.default_rng(0)
-        .uniform(-1, 1, [1024, size, size, 1])
-        .astype(np.float32)
-        for size in (7, 14, 28)
+    images = timing.noise_pyramids()
+    if name.startswith("article"):
+        import article
+
+        theirs = article.Training(images, batch_size)
+        return theirs.run, (theirs.generator, theirs.discriminator)
+    import ours
+
+    model, recipe = ModelConfig(), TrainConfig(batch_size=batch_size)
+    if name == "tutorial":
+        model = ModelConfig("tutorial", 100)
+        recipe = dataclasses.replace(
+            recipe, beta_1=0.9, beta_2=0.999, r1_gamma=0.0, ema_half_life=0
+        )
+    if name == "compact, bfloat16":
+        import keras
+
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    training = ours.Training(
+        images, model, recipe, in_memory=name == "compact, no input"
     )
-    tutorial = TrainConfig(
-        batch_size=batch_size, beta_1=0.9, beta_2=0.999, r1_gamma=0.0, ema_half_life=0
-    )
-    return {
-        "article": _article(images, batch_size),
-        "tutorial": _ours(images, ModelConfig("tutorial", 100), tutorial),
-        "compact": _ours(images, ModelConfig(), TrainConfig(batch_size=batch_size)),
-    }
+    gan = training.gan
+    if name == "compact, XLA":
+        gan.replica_step = tf.function(gan.replica_step, jit_compile=True)
+    return training.run, (gan.generator, gan.discriminator)
 
 
-def _article(images, batch_size: int) -> tuple[Callable, Callable]:
-    """The loop as a reader of the article writes it, step by step from Python."""
+def _flops(generator: keras.Model, discriminator: keras.Model) -> float:
+    """Floating-point operations per image that a step needs.
+
+    A pass back costs twice a pass forth. The discriminator sees two images for each
+    that the generator draws; one pass back through it serves both losses.
+    """
+    return 2 * 3 * (_products(generator) + 2 * _products(discriminator))
+
+
+def _products(network: keras.Model) -> float:
+    """Multiplications in one pass of one image, of layers with a kernel."""
     import keras
-    import tensorflow as tf
+    import numpy as np
 
-    from msg_modules import models
-
-    generator, discriminator = models.build("tutorial", latent_dim=100)
-    generator_optimizer = keras.optimizers.Adam(1e-3)
-    discriminator_optimizer = keras.optimizers.Adam(1e-3)
-    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
-
-    @tf.function
-    def train_step(real: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        noise = tf.random.normal([batch_size, 100])
-        with (
-            tf.GradientTape() as generator_tape,
-            tf.GradientTape() as discriminator_tape,
-        ):
-            generated = generator(noise, training=True)
-            real_output = discriminator(list(real), training=True)
-            fake_output = discriminator(generated, training=True)
-            generator_loss = cross_entropy(tf.ones_like(fake_output), fake_output)
-            discriminator_loss = cross_entropy(
-                tf.ones_like(real_output), real_output
-            ) + cross_entropy(tf.zeros_like(fake_output), fake_output)
-        generator_optimizer.apply_gradients(
-            zip(
-                generator_tape.gradient(generator_loss, generator.trainable_variables),
-                generator.trainable_variables,
-                strict=True,
-            )
-        )
-        discriminator_optimizer.apply_gradients(
-            zip(
-                discriminator_tape.gradient(
-                    discriminator_loss, discriminator.trainable_variables
-                ),
-                discriminator.trainable_variables,
-                strict=True,
-            )
-        )
-        return generator_loss, discriminator_loss
-
-    batches = iter(
-        tf.data.Dataset.from_tensor_slices(images)
-        .shuffle(len(images[0]))
-        .repeat()
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(tf.data.AUTOTUNE)
-    )
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            losses = train_step(next(batches))
-        _ = losses[0].numpy()
-
-    return run, lambda: train_step.get_concrete_function(next(batches))
-
-
-def _ours(images, model, train) -> tuple[Callable, Callable]:
-    """The project's loop, input included."""
-    import tensorflow as tf
-
-    from msg_modules import dataset, training
-    from msg_modules.gan import Gan
-
-    strategy = tf.distribute.get_strategy()
-    gan = Gan(model, train, num_replicas=1)
-    batches = iter(
-        dataset.training_dataset(
-            images, replica_batch_size=train.batch_size, num_replicas=1, seed=0
-        )
-    )
-    run_steps = training.compile_steps(strategy, gan, train)
-
-    def run(steps: int) -> None:
-        _ = run_steps(batches, tf.constant(steps)).numpy()
-
-    step = tf.function(lambda pyramid: gan.replica_step(pyramid, with_penalty=False))
-    return run, lambda: step.get_concrete_function(next(batches))
-
-
-def _flops(trace: Callable) -> float:
-    """Floating-point operations of one step, as TensorFlow's profiler counts them."""
-    import tensorflow as tf
-
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    graph = trace().graph
-    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+    total = 0
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            total += np.prod(layer.kernel.shape) * np.prod(layer.input.shape[1:3])
+        elif isinstance(layer, keras.layers.Conv2D):
+            total += np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3])
+        elif isinstance(layer, keras.layers.Dense):
+            total += np.prod(layer.kernel.shape)
+    return float(total)
 
 
 def _peak_flops(size: int = 3000) -> float:

@@ -1,0 +1,56 @@
+"""This project's training, to be run in slices by the benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules import dataset, training
+from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.gan import Gan
+
+
+class Training:
+    """Both networks and the loop of `msg_modules.training`.
+
+    Attributes:
+      gan: What is trained.
+      generator: What would be exported.
+      latent_dim: Length of a latent.
+    """
+
+    def __init__(
+        self,
+        pyramids: Sequence[np.ndarray],
+        model: ModelConfig,
+        recipe: TrainConfig,
+        in_memory: bool = False,
+    ):
+        """Builds the networks.
+
+        Args:
+          pyramids: Training images, smallest scale first.
+          model: The networks.
+          recipe: The recipe.
+          in_memory: Train on one batch over and over: what does the input cost?
+        """
+        self.gan = Gan(model, recipe, num_replicas=1)
+        self.generator, self.latent_dim = self.gan.ema_generator, model.latent_dim
+        batches = dataset.training_dataset(
+            pyramids,
+            replica_batch_size=recipe.batch_size,
+            num_replicas=1,
+            seed=recipe.seed,
+        )
+        if in_memory:
+            batches = batches.take(1).cache().repeat()
+        self._batches = iter(batches)
+        self._run = training.compile_steps(
+            tf.distribute.get_strategy(), self.gan, recipe
+        )
+
+    def run(self, steps: int) -> None:
+        """Trains for so many steps."""
+        _ = self._run(self._batches, tf.constant(steps)).sums.numpy()

@@ -1,0 +1,241 @@
+"""How good are the pictures after so many minutes of training?
+
+`uv run benchmarks/time_to_quality.py` trains each of these on Fashion-MNIST:
+
+- `article`: the article's networks and recipe, batch 256, in its loop, TensorFlow as it
+  comes;
+- `starting point`: the small GAN that this project began with, TensorFlow as it comes;
+- `starting point, oneDNN`: the same, with oneDNN switched on;
+- `compact`: this project's default.
+
+They take turns of some seconds, each in a process of its own, until each has trained
+for the wanted time: a machine whose speed drifts is as fair to one as to the other. At
+the marks it draws images, which is not counted as training, and prints the Frechet
+distance to the *test* split in the features of a classifier: lower is better.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing.connection
+import pathlib
+import time
+
+import quality
+import timing
+import tyro
+
+from msg_modules import console
+
+_CONTENDERS = ("article", "starting point", "starting point, oneDNN", "compact")
+_MARKS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Flags of the benchmark."""
+
+    minutes: float = 10.0
+    """How long each is trained."""
+
+    turn: float = 20.0
+    """Seconds of a turn."""
+
+    seed: int = 0
+    """Seed of `compact`."""
+
+    output: pathlib.Path = pathlib.Path("output/benchmarks")
+    """Gets `time_to_quality.png`, `.json` and the classifier."""
+
+
+def main() -> None:
+    """Measures, prints the table and draws the curves."""
+    args = tyro.cli(Args, description=__doc__)
+    console.quiet_libraries()
+    args.output.mkdir(parents=True, exist_ok=True)
+    images = quality.load_images()
+    judge = quality.Judge(images, images.test, args.output / "classifier")
+    console.say(f"classifier: {judge.classifier.info}")
+    contenders = {}
+    try:
+        for name in _CONTENDERS:
+            contenders[name] = _Contender(name, args)
+        _take_turns(contenders, judge, args)
+    finally:
+        for contender in contenders.values():
+            contender.stop()
+    curves = {name: contender.curve for name, contender in contenders.items()}
+    (args.output / "time_to_quality.json").write_text(json.dumps(curves, indent=2))
+    _print(curves, judge, args)
+    _draw(curves, judge, args.output / "time_to_quality.png")
+
+
+class _Contender:
+    """A process that trains when it is told to.
+
+    Attributes:
+      seconds: How long it has trained.
+      curve: Minutes, images and distance at each mark.
+    """
+
+    def __init__(self, name: str, args: Args):
+        self.name = name
+        self.seconds = 0.0
+        self.curve: list[dict[str, float]] = []
+        self._images = 0
+        self._marks = [60 * args.minutes * mark for mark in _MARKS]
+        self._connection, self._process = timing.start(
+            _serve,
+            (name, args.seed),
+            with_onednn=name not in ("article", "starting point"),
+        )
+        self._connection.recv()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has come to the last mark."""
+        return not self._marks
+
+    def take_turn(self, seconds: float, judge: quality.Judge) -> None:
+        """Trains for a turn, and is judged if that passes a mark."""
+        self._connection.send(min(seconds, self._marks[0] - self.seconds))
+        spent, images = self._connection.recv()
+        self.seconds += spent
+        self._images += images
+        if self.seconds < self._marks[0] - 0.5:
+            return
+        while self._marks and self.seconds >= self._marks[0] - 0.5:
+            del self._marks[0]
+        self._connection.send(judge.num_images)
+        distance = judge.distance(self._connection.recv())
+        minutes = self.seconds / 60
+        self.curve.append(
+            {"minutes": minutes, "images": self._images, "distance": distance}
+        )
+        console.say(
+            f"{self.name:<24} {minutes:5.1f} min {self._images:>9,} images"
+            f"  distance {distance:.2f}"
+        )
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.join()
+
+
+def _take_turns(
+    contenders: dict[str, _Contender], judge: quality.Judge, args: Args
+) -> None:
+    with console.progress(
+        "training", round(60 * args.minutes * len(contenders)), 0
+    ) as show:
+        while not all(contender.is_done for contender in contenders.values()):
+            for contender in contenders.values():
+                if not contender.is_done:
+                    contender.take_turn(args.turn, judge)
+                    show(round(sum(c.seconds for c in contenders.values())))
+
+
+def _serve(
+    connection: multiprocessing.connection.Connection, name: str, seed: int
+) -> None:
+    """What a process does: trains for so many seconds, or draws so many images."""
+    console.quiet_libraries()
+    training, batch_size = _build(name, seed)
+    training.run(1)  # traces
+    connection.send(None)
+    seconds_per_step = 1.0
+    while True:
+        what = connection.recv()
+        if isinstance(what, int):
+            generator, latent_dim = training.generator, training.latent_dim
+            connection.send(quality.draw(generator, latent_dim, what))
+            continue
+        start, steps = time.perf_counter(), 0
+        while (left := what - (time.perf_counter() - start)) > 0:
+            count = max(1, int(min(1.0, left) / seconds_per_step))
+            began = time.perf_counter()
+            training.run(count)
+            seconds_per_step = (time.perf_counter() - began) / count
+            steps += count
+        connection.send((time.perf_counter() - start, steps * batch_size))
+
+
+def _build(name: str, seed: int):
+    import keras
+
+    pyramids = quality.pyramids_of(quality.load_images().train)
+    if name == "article":
+        import article
+
+        keras.utils.set_random_seed(seed)
+        return article.Training(pyramids, 256), 256
+    if name.startswith("starting point"):
+        import starting_point
+
+        keras.utils.set_random_seed(seed)
+        return starting_point.Training(pyramids), 64
+    from ours import Training
+
+    from msg_modules.configs import ModelConfig, TrainConfig
+
+    recipe = TrainConfig(seed=seed)
+    return Training(pyramids, ModelConfig(), recipe), recipe.batch_size
+
+
+def _print(
+    curves: dict[str, list[dict[str, float]]], judge: quality.Judge, args: Args
+) -> None:
+    import rich.table
+
+    table = rich.table.Table(
+        title=f"Frechet distance of {judge.num_images:,} images to the test split,"
+        f" {judge.classifier.info.extractor}",
+        title_justify="left",
+    )
+    table.add_column("minutes of training", no_wrap=True)
+    for mark in _MARKS:
+        table.add_column(f"{args.minutes * mark:g}", justify="right")
+    table.add_column("images", justify="right")
+    for name, curve in curves.items():
+        # A step of the article's may pass more than one mark.
+        cells = []
+        for mark in _MARKS:
+            passed = [p for p in curve if p["minutes"] >= args.minutes * mark - 0.01]
+            cells.append(f"{passed[0]['distance']:.1f}" if passed else "")
+        table.add_row(name, *cells, f"{curve[-1]['images']:,}")
+    console.console.print(table)
+
+
+def _draw(
+    curves: dict[str, list[dict[str, float]]],
+    judge: quality.Judge,
+    path: pathlib.Path,
+) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for name, curve in curves.items():
+        axes.plot(
+            [point["minutes"] for point in curve],
+            [point["distance"] for point in curve],
+            marker="o",
+            label=name,
+        )
+    axes.set(
+        xlabel="minutes of training",
+        ylabel=f"Frechet distance, {judge.num_images:,} test images",
+        yscale="log",
+        title="Fashion-MNIST, time to quality",
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
