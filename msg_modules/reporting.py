@@ -25,8 +25,8 @@ class Reporter:
     """Writes `stats.jsonl` and TensorBoard's files, and prints lines.
 
     A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
-    over all resumptions), `images_per_second`, the mean since the line before of
-    each of `gan.METRICS`, `generator_learning_rate` and
+    over all resumptions), `images_per_second`, the mean since the line before,
+    or since the training was resumed if that was later, of each of `gan.METRICS`, `generator_learning_rate` and
     `discriminator_learning_rate` as they are, and `data_seconds` (spent waiting
     for images since the line before; not in a deterministic training, where
     TensorFlow does not tell the time). TensorBoard gets all but the first three

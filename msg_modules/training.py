@@ -317,7 +317,6 @@ def compile_steps(
       A function of the iterator over batches and the number of steps, int32. It
       returns a `StepsResult`.
     """
-
     has_clock = not determinism.is_on()
 
     def now() -> tf.Tensor:
