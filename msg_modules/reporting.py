@@ -25,12 +25,12 @@ class Reporter:
     """Writes `stats.jsonl` and TensorBoard's files, and prints lines.
 
     A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
-    over all resumptions), `images_per_second`, the mean since the line before of
-    each of `gan.METRICS`, `generator_learning_rate` and
-    `discriminator_learning_rate` as they are, and `data_seconds` (spent waiting
-    for images since the line before; not in a deterministic training, where
-    TensorFlow does not tell the time). TensorBoard gets all but the first three
-    as scalars, and the sheets.
+    over all resumptions), `images_per_second`, the mean of each of `gan.METRICS`
+    since the line before (or since the training was resumed, if that was later),
+    `generator_learning_rate` and `discriminator_learning_rate` as they are, and
+    `data_seconds` (spent waiting for images in the time of that mean; not in a
+    deterministic training, where TensorFlow does not tell the time). TensorBoard
+    gets all but the first three as scalars, and the sheets.
     """
 
     def __init__(self, work_dir: pathlib.Path, batch_size: int, first_step: int):

@@ -19,7 +19,7 @@ from msg_modules import reporting
 
 pytestmark = pytest.mark.slow
 
-KILLS = 24
+KILLS = 22
 # Another one gives other moments; those of a failure are in its message.
 SEED = 20_240_607
 
@@ -123,12 +123,6 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_the_run_never_kill
     assert any(unfinished for *_, unfinished in log), log
     for seen, value in zip(_result(directory), wanted, strict=True):
         np.testing.assert_array_equal(seen, value, err_msg=str(log))
-    losses = [
-        [
-            {name: value for name, value in line.items() if "loss" in name}
-            for line in reporting.read_stats(path)
-        ]
-        for path in (directory, tmp_path / "whole")
-    ]
-    assert losses[0] == losses[1]
-    assert len(losses[0]) == 12
+    # Each report is there, once. (A mean covers the steps since the last start.)
+    steps = [line["step"] for line in reporting.read_stats(directory)]
+    assert steps == list(range(5, 101, 5))
