@@ -56,7 +56,10 @@ def _distance(seen: list[np.ndarray], wanted: list[np.ndarray]) -> float:
 
 def _assert_same(seen: Weights, wanted: Weights, tolerance: float = 0.02) -> None:
     distances = {name: _distance(seen[name], wanted[name]) for name in wanted}
-    assert {name: d for name, d in distances.items() if not d < tolerance} == {}
+    # Six steps of Adam make of another rounding a few percent of a moment. Losses
+    # that are divided wrongly double or halve it.
+    allowed = {name: tolerance * (10 if "moments" in name else 1) for name in distances}
+    assert {name: d for name, d in distances.items() if not d < allowed[name]} == {}
 
 
 # ---------------------------------------------------------------------------
