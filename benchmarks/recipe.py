@@ -48,8 +48,10 @@ class Row:
 
 ROWS: dict[str, Row] = {
     AS_IT_IS: Row(),
+    "where it began": Row({"r1_gamma": 0.05, "beta_1": 0.5}, latent_dim=64),
     "R1 0.05": Row({"r1_gamma": 0.05}),
     "no R1": Row({"r1_gamma": 0.0}),
+    "R1 5": Row({"r1_gamma": 5.0}),
     "R1 every step": Row({"penalty_interval": 1}),
     "relativistic, R1": Row({"loss": "relativistic"}),
     "relativistic, R1 and R2": Row({"loss": "relativistic", "r2_gamma": 0.5}),
@@ -62,10 +64,11 @@ ROWS: dict[str, Row] = {
     "learning rates doubled": Row(
         {"generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3}
     ),
-    "beta1 0": Row({"beta_1": 0.0}),
+    "beta1 0.5": Row({"beta_1": 0.5}),
     "no average": Row({"ema_half_life": 0}),
     "average of 20,000 images": Row({"ema_half_life": 20_000}),
-    "latents of 16": Row(latent_dim=16),
+    "latents of 32": Row(latent_dim=32),
+    "latents of 64": Row(latent_dim=64),
 }
 
 

@@ -25,7 +25,7 @@ class ModelConfig:
     network: Literal["compact", "tutorial"] = "compact"
     """`compact`: small and quick; `tutorial`: the article's networks."""
 
-    latent_dim: int = 64
+    latent_dim: int = 16
     """Length of the latent vector that the generator draws from."""
 
     def __post_init__(self) -> None:
@@ -59,13 +59,13 @@ class TrainConfig:
     discriminator_learning_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
 
-    beta_1: float = 0.5
+    beta_1: float = 0.0
     """Adam's decay rate of the first moment, for both networks."""
 
     beta_2: float = 0.99
     """Adam's decay rate of the second moment, for both networks."""
 
-    r1_gamma: float = 0.05
+    r1_gamma: float = 0.5
     """Weight of the R1 gradient penalty on real images; 0 turns it off."""
 
     r2_gamma: float = 0.0

@@ -45,7 +45,7 @@ def command(trained: Any, examples: pathlib.Path) -> Callable:
             "train.steps": steps,
             "train.batch-size": recipe.batch_size // 2,
             "train.r1-gamma": recipe.r1_gamma,
-            "train.r1-interval": recipe.r1_interval,
+            "train.penalty-interval": recipe.penalty_interval,
             "train.ema-half-life": recipe.ema_half_life,
             "train.seed": recipe.seed,
             "train.report-every": recipe.report_every,
