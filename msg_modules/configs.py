@@ -126,3 +126,34 @@ class TrainConfig:
             self.replicas,
             "given together with --train.strategy mirrored",
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """The classifier in whose features generated images are judged."""
+
+    epochs: int = 4
+    """Passes over the training images."""
+
+    batch_size: int = 128
+    """Images in each step."""
+
+    learning_rate: float = 2e-3
+    """Adam's learning rate at the start; it falls to 0."""
+
+    held_out: float = 0.1
+    """Share of the training images kept back to measure its accuracy."""
+
+    seed: int = 0
+    """Seed of its weights and of the order of the images."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            require(value > 0, f"classifier.{name}", value, "at least 1")
+        value = self.learning_rate
+        require(value > 0, "classifier.learning_rate", value, "above 0")
+        require(
+            0 < self.held_out < 1, "classifier.held_out", self.held_out, "in (0, 1)"
+        )
+        require(0 <= self.seed < 2**32, "classifier.seed", self.seed, "in [0, 2**32)")
