@@ -49,6 +49,7 @@ class Executor(base_executor.BaseExecutor):
             for split in ("train", "eval")
         )
         yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
+        del train, test  # A quarter of a gigabyte.
         model = artifact_utils.get_single_instance(input_dict["model"])
         baselines = input_dict.get("baseline_model") or []
         baseline = (

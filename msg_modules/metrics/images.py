@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from msg_modules.preprocessing import IMAGE_SIZE
-from msg_modules.sheets import to_uint8
 
 
 def quantise(images: np.ndarray) -> np.ndarray:
@@ -20,7 +19,15 @@ def quantise(images: np.ndarray) -> np.ndarray:
     Returns:
       float32 of the same shape, on the levels `k / 127.5 - 1`.
     """
-    return to_uint8(images).astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+    # One copy and no more: these may be all training images.
+    levels = np.array(images, np.float32)
+    levels += 1.0
+    levels *= 127.5
+    np.rint(levels, out=levels)
+    np.clip(levels, 0, 255, out=levels)
+    levels /= 127.5
+    levels -= 1.0
+    return levels
 
 
 def noise(num_images: int, seed: int, size: int = IMAGE_SIZE) -> np.ndarray:

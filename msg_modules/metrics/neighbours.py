@@ -9,7 +9,7 @@ import numpy as np
 import sklearn.metrics
 
 NUM_NEIGHBOURS = 5
-_WORKING_MEMORY_MIB = 64
+_WORKING_MEMORY_MIB = 16
 
 
 class Manifolds(NamedTuple):

@@ -379,7 +379,7 @@ def test_is_compared_with_the_newest_pushed_version(
     assert fourth.metrics["baseline"] is None
 
 
-def _fails(tmp_path: pathlib.Path) -> None:
+def _nothing_is_left(tmp_path: pathlib.Path) -> None:
     left = [path for path in (tmp_path / "run-1").rglob("*") if path.is_file()]
     assert not [path for path in left if "model" not in path.parts], left
 
@@ -390,17 +390,17 @@ def test_damaged_pushed_version(judge, tmp_path: pathlib.Path) -> None:
     (serving / "5" / "saved_model.pb").write_bytes(b"no protobuf")
     with pytest.raises(RunError, match=r"serving/5.*--evaluate.baseline none"):
         judge(draw_stripes, serving_dir=serving)
-    _fails(tmp_path)
+    _nothing_is_left(tmp_path)
 
 
 def test_classifier_of_another_dataset(judge, tmp_path: pathlib.Path) -> None:
     with pytest.raises(RunError, match=r"stripes:1.0.0.*mnist:3.0.1"):
         judge(draw_stripes, dataset="mnist:3.0.1")
-    _fails(tmp_path)
+    _nothing_is_left(tmp_path)
 
 
 def test_fewer_test_images_than_asked_for(judge, tmp_path: pathlib.Path) -> None:
     config = dataclasses.replace(CONFIG, num_images=301)
     with pytest.raises(RunError, match=r"300 test images.*301.*--evaluate.num-images"):
         judge(draw_stripes, config)
-    _fails(tmp_path)
+    _nothing_is_left(tmp_path)
