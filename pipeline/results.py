@@ -13,7 +13,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
-from components.gan_evaluator.executor import METRICS_FILE
+from msg_modules.metrics.judge import METRICS_FILE
 from pipeline.configs import PipelineConfig
 
 _LATEST = "latest"

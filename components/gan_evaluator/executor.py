@@ -19,8 +19,6 @@ from msg_modules.metrics import candidate, judge
 from msg_modules.metrics.classifier import Classifier, load_classifier
 from msg_modules.metrics.yardstick import Yardstick
 
-METRICS_FILE = "metrics.json"
-
 
 class Executor(base_executor.BaseExecutor):
     """Executor of `GanEvaluator`."""
@@ -63,10 +61,12 @@ class Executor(base_executor.BaseExecutor):
 
         evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
         _write(
-            pathlib.Path(evaluation.uri) / METRICS_FILE,
+            pathlib.Path(evaluation.uri) / judge.METRICS_FILE,
             json.dumps(
                 {
                     "model": model.uri,
+                    "examples": examples[0].uri,
+                    "classifier": input_dict["classifier"][0].uri,
                     "dataset": exec_properties["dataset"],
                     "split": exec_properties["test_split"],
                     **found,
