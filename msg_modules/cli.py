@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from msg_modules import console, interruption
-from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.configs import EvaluateConfig, ModelConfig, TrainConfig
 from msg_modules.errors import ConfigError, Interrupted, RunError
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         app.cli(
             prog="msg-gan",
-            description="Pictures of a pushed generator, and of what it learned from;"
-            " training without a pipeline, on several machines if need be.",
+            description="Pictures and figures of a pushed generator, and pictures of"
+            " what it learned from; training without a pipeline, on several machines"
+            " if need be.",
             args=sys.argv[1:] if argv is None else list(argv),
         )
     except ConfigError as e:
@@ -112,6 +114,46 @@ def real(
 
     pyramids = dataset.load_pyramids(f"{splits[-1]}/*")
     _save(sheets.pyramid_sheet([scale[:num_images] for scale in pyramids]), output)
+
+
+@app.command
+def evaluate(
+    model: pathlib.Path,
+    run: pathlib.Path,
+    output: pathlib.Path | None = None,
+    num_images: int | None = None,
+    num_seeds: int = 3,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Measures a generator, also one that this project did not train.
+
+    Args:
+      model: A SavedModel with the signatures of a pushed one, or a serving directory.
+      run: Pipeline root of a run that has judged a generator: its test images, its
+        classifier and its thresholds are used.
+      output: A JSON file to write all figures to.
+      num_images: Images to draw for each seed. Default: as many as there are test
+        images, at most 10000.
+      num_seeds: Draw and measure this many times; the spread is the confidence.
+      seed: The first of these seeds.
+      force: Overwrite an existing file.
+    """
+    settings = EvaluateConfig(num_images=num_images, num_seeds=num_seeds, seed=seed)
+    if output and output.exists() and not force:
+        raise ConfigError(f"{str(output)!r} exists; --force overwrites it.")
+    from msg_modules.metrics import runs, summary
+
+    found = runs.evaluate(model, run, settings)
+    for line in summary.lines(found):
+        console.say(line)
+    verdict = "; ".join(found["reasons"]) or "nothing speaks against blessing it"
+    console.say(f"{found['model']}: {verdict}.")
+    if output:
+        with _writing(output):
+            part = output.with_name(f".{output.name}.part")
+            part.write_text(json.dumps(found, indent=2) + "\n")
+            part.replace(output)
 
 
 @app.command

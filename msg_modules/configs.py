@@ -180,3 +180,89 @@ class TrainConfig:
             self.allow_changed,
             "given together with --train.checkpoint-dir",
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """The classifier in whose features generated images are judged."""
+
+    epochs: int = 4
+    """Passes over the training images."""
+
+    batch_size: int = 128
+    """Images in each step."""
+
+    learning_rate: float = 2e-3
+    """Adam's learning rate at the start; it falls to 0."""
+
+    held_out: float = 0.1
+    """Share of the training images kept back to measure its accuracy."""
+
+    seed: int = 0
+    """Seed of its weights and of the order of the images."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            require(value > 0, f"classifier.{name}", value, "at least 1")
+        value = self.learning_rate
+        require(value > 0, "classifier.learning_rate", value, "above 0")
+        require(
+            0 < self.held_out < 1, "classifier.held_out", self.held_out, "in (0, 1)"
+        )
+        require(0 <= self.seed < 2**32, "classifier.seed", self.seed, "in [0, 2**32)")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """How a trained generator is judged, and what blesses it."""
+
+    num_images: int | None = None
+    """Images drawn for each seed, and test images to compare with. Default: as
+    many as there are test images, at most 10,000."""
+
+    num_seeds: int = 3
+    """Draw and measure this many times; the spread is the confidence."""
+
+    seed: int = 0
+    """The first of these seeds."""
+
+    baseline: Literal["serving_dir", "resolver", "none"] = "serving_dir"
+    """Where the last blessed generator is looked up, to compare with:
+    `serving_dir`: the newest pushed version; `resolver`: ML Metadata, by a
+    node of its own, which Kubeflow has not got; `none`: not compared."""
+
+    max_frechet: float | None = None
+    """Bless no generator whose Frechet distance at 28x28 is larger."""
+
+    max_frechet_share: float | None = 0.25
+    """Bless no generator whose Frechet distance at 28x28 is more than this
+    share of what noise has."""
+
+    min_coverage: float | None = 0.05
+    """Bless no generator that covers a smaller share of the test images."""
+
+    max_class_distance: float | None = 0.5
+    """Bless no generator whose classes are distributed further from the test
+    images', 0 for equal and 1 for nothing in common."""
+
+    max_worsening: float | None = 0.1
+    """Bless no generator whose Frechet distance at 28x28 is larger than the
+    last blessed one's by more than this share."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.num_images is None or self.num_images >= 10,
+            "evaluate.num_images",
+            self.num_images,
+            "at least 10",
+        )
+        require(self.num_seeds > 0, "evaluate.num_seeds", self.num_seeds, "at least 1")
+        require(0 <= self.seed < 2**31, "evaluate.seed", self.seed, "in [0, 2**31)")
+        for name in ("max_frechet", "max_frechet_share", "max_worsening"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, f"evaluate.{name}", value, ">= 0")
+        for name in ("min_coverage", "max_class_distance"):
+            value = getattr(self, name)
+            wanted = "in [0, 1]"
+            require(value is None or 0 <= value <= 1, f"evaluate.{name}", value, wanted)

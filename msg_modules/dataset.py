@@ -30,6 +30,28 @@ def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
         key: tf.io.FixedLenFeature([size, size, 1], tf.float32)
         for key, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
     }
+    arrays = _read(file_pattern, features)
+    return tuple(arrays[key] for key in PYRAMID_KEYS)
+
+
+def load_labels(file_pattern: str | Sequence[str]) -> np.ndarray:
+    """Reads the labels of a split, in the order of `load_pyramids`.
+
+    Args:
+      file_pattern: Gzipped TFRecord files of what Transform wrote.
+
+    Returns:
+      int64 `[num_images]`.
+
+    Raises:
+      RunError: If there is no file, no example, or a file is damaged.
+    """
+    return _read(file_pattern, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"]
+
+
+def _read(
+    file_pattern: str | Sequence[str], features: dict[str, tf.io.FixedLenFeature]
+) -> dict[str, np.ndarray]:
     files = tf.io.gfile.glob(file_pattern)
     try:
         batches = list(
@@ -50,9 +72,7 @@ def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
         ) from e
     if not batches:
         raise RunError(f"There are no transformed examples in {file_pattern}.")
-    return tuple(
-        np.concatenate([batch[key] for batch in batches]) for key in PYRAMID_KEYS
-    )
+    return {key: np.concatenate([batch[key] for batch in batches]) for key in features}
 
 
 def training_dataset(

@@ -14,7 +14,13 @@ import pathlib
 
 import tyro
 
-from msg_modules.configs import ModelConfig, TrainConfig, require
+from msg_modules.configs import (
+    ClassifierConfig,
+    EvaluateConfig,
+    ModelConfig,
+    TrainConfig,
+    require,
+)
 
 AUTO_DATASET = "auto"
 
@@ -105,6 +111,8 @@ class PipelineConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
+    evaluate: EvaluateConfig = dataclasses.field(default_factory=EvaluateConfig)
     beam: BeamConfig = dataclasses.field(default_factory=BeamConfig)
 
     @property

@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: The arguments; None for the process's own.
 
     Returns:
-      The exit status: 0 if the run finished, 1 if it failed, 2 for wrong
+      The exit status: 0 if the run finished, also if the generator was judged not
+      good enough and not pushed; 1 if it failed, 2 for wrong
       arguments, 130 or 143 if Ctrl-C or SIGTERM interrupted it.
     """
     try:
@@ -186,25 +187,43 @@ def _summarise(found: Results, seconds: float) -> None:
     """Says where everything lies and what to do next."""
     from msg_modules import trainer
 
+    _say_verdict(found)
     console.say(f"\nFinished in {seconds:.0f} s.")
     for name, path in (
         ("Sheet, real and generated", found.model_run / trainer.SHEET_NAME),
         ("Loss curves", found.model_run / trainer.CURVES_NAME),
         ("Animation of the training", found.model_run / trainer.ANIMATION_NAME),
         ("Samples, TensorBoard, stats", found.model_run),
+        ("All figures", found.metrics),
         ("Pushed generator", found.pushed),
     ):
-        console.say(f"  {name + ':':<29}{_short(path)}")
-    console.say(
-        "\nDraw from the generator:\n"
-        f"  uv run msg-gan sample --model {_short(found.pushed)}"
-        " --num-images 64 --output grid.png"
-    )
-    if found.newest != found.pushed:
+        if path:
+            console.say(f"  {name + ':':<29}{_short(path)}")
+    if found.newest:
+        console.say(
+            f"\nDraw from {'the' if found.pushed else 'the last blessed'} generator:\n"
+            f"  uv run msg-gan sample --model {_short(found.pushed or found.newest)}"
+            " --num-images 64 --output grid.png"
+        )
+    if found.pushed and found.newest and found.newest != found.pushed:
         console.say(
             f"\n{_short(found.newest)} is newer, and what a server takes; delete it to"
             " serve the generator of this run."
         )
+
+
+def _say_verdict(found: Results) -> None:
+    """Says how good the generator is, and whether it was pushed."""
+    from msg_modules.metrics import summary
+
+    for line in summary.lines(found.evaluation):
+        console.say(line)
+    if found.evaluation["blessed"]:
+        console.say("Blessed: the generator was pushed.")
+        return
+    reasons = ". ".join(found.evaluation["reasons"])
+    served = f" {_short(found.newest)} stays served." if found.newest else ""
+    console.warn(f"Not blessed, so the generator was not pushed. {reasons}.{served}")
 
 
 def _short(path: pathlib.Path) -> str:

@@ -9,6 +9,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
 from components.blocking_example_validator.component import BlockingExampleValidator
+from components.classifier_trainer.component import ClassifierTrainer
+from components.gan_evaluator import executor as gan_evaluator
+from components.gan_evaluator.component import GanEvaluator
 from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
 from msg_modules import (
@@ -22,16 +25,19 @@ from msg_modules import (
     health,
     interruption,
     losses,
+    metrics,
     models,
     penalties,
     preprocessing,
     reporting,
+    sampling,
     sheets,
     trainer,
     training,
     work_dirs,
 )
 from msg_modules.errors import ConfigError
+from msg_modules.metrics import classifier
 from pipeline.configs import PipelineConfig
 from pipeline.fingerprint import source_fingerprint
 
@@ -52,6 +58,7 @@ _RESULTS_CODE = (
     trainer,
     work_dirs,
 )
+_JUDGING_CODE = (dataset, gan_evaluator, metrics, preprocessing, sampling)
 
 
 def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
@@ -107,8 +114,38 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
             "results_code": source_fingerprint(*_RESULTS_CODE),
         },
     )
+    classifier_trainer = ClassifierTrainer(
+        examples=transform.outputs["transformed_examples"],
+        dataset=config.data.dataset,
+        num_classes=config.data.num_classes,
+        config=config.classifier,
+        code=source_fingerprint(classifier, dataset),
+    )
+    baseline = (
+        tfx.dsl.Resolver(
+            strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+            model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+            model_blessing=tfx.dsl.Channel(
+                type=tfx.types.standard_artifacts.ModelBlessing
+            ),
+        ).with_id("LastBlessed")
+        if config.evaluate.baseline == "resolver"
+        else None
+    )
+    judge = GanEvaluator(
+        model=gan_trainer.outputs["model"],
+        examples=transform.outputs["transformed_examples"],
+        classifier=classifier_trainer.outputs["classifier"],
+        dataset=config.data.dataset,
+        test_split=config.data.eval_split,
+        config=config.evaluate,
+        baseline_model=baseline.outputs["model"] if baseline else None,
+        serving_dir=str(config.serving_path.absolute()),
+        code=source_fingerprint(*_JUDGING_CODE),
+    )
     pusher = tfx.components.Pusher(
         model=gan_trainer.outputs["model"],
+        model_blessing=judge.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(
                 base_directory=str(config.serving_path.absolute())
@@ -125,6 +162,9 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
             example_validator,
             transform,
             gan_trainer,
+            classifier_trainer,
+            *([baseline] if baseline else []),
+            judge,
             pusher,
         ],
         enable_cache=True,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
+from typing import Any
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
+from msg_modules.metrics.judge import METRICS_FILE
 from pipeline.configs import PipelineConfig
 
 _LATEST = "latest"
@@ -22,14 +25,19 @@ class Results:
 
     Attributes:
       model_run: Directory with the sheet, the curves and the animation.
-      pushed: The version directory of the pushed generator.
-      newest: The newest version beside it: another one if an earlier run was
-        answered from the cache.
+      evaluation: What `metrics.json` holds (`msg_modules.metrics.judge.to_json`).
+      metrics: That file.
+      pushed: The version directory of the pushed generator; None if it was not
+        blessed.
+      newest: The newest version in the serving directory: another one if this
+        generator was not pushed, or its run was answered from the cache.
     """
 
     model_run: pathlib.Path
-    pushed: pathlib.Path
-    newest: pathlib.Path
+    evaluation: dict[str, Any]
+    metrics: pathlib.Path
+    pushed: pathlib.Path | None
+    newest: pathlib.Path | None
 
 
 def find(config: PipelineConfig) -> Results:
@@ -42,15 +50,23 @@ def find(config: PipelineConfig) -> Results:
     connection = metadata.sqlite_metadata_connection_config(str(config.metadata_path))
     with metadata.Metadata(connection) as handle:
         model_run = _output(handle.store, config.name, "Trainer", "ModelRun")
+        evaluation = _output(
+            handle.store, config.name, "GanEvaluator", "ModelEvaluation"
+        )
         pushed = _output(handle.store, config.name, "Pusher", "PushedModel")
     run_dir = pathlib.Path(model_run.uri)
     _point(pathlib.Path(config.pipeline_root) / _LATEST, run_dir)
-    version = pathlib.Path(pushed.custom_properties["pushed_destination"].string_value)
-    if not version.exists():
-        _copy_whole(pathlib.Path(pushed.uri), version)
-    versions = [path for path in version.parent.iterdir() if path.name.isdecimal()]
-    newest = max(versions, key=lambda path: int(path.name))
-    return Results(run_dir, version, newest)
+    metrics = pathlib.Path(evaluation.uri) / METRICS_FILE
+    version = None
+    if "pushed_destination" in pushed.custom_properties:
+        version = pathlib.Path(
+            pushed.custom_properties["pushed_destination"].string_value
+        )
+        if not version.exists():
+            _copy_whole(pathlib.Path(pushed.uri), version)
+    versions = [path for path in config.serving_path.iterdir() if path.name.isdecimal()]
+    newest = max(versions, key=lambda path: int(path.name), default=None)
+    return Results(run_dir, json.loads(metrics.read_text()), metrics, version, newest)
 
 
 def _output(

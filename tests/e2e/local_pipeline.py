@@ -20,8 +20,22 @@ COMPONENTS = (
     "ExampleValidator",
     "Transform",
     "Trainer",
+    "ClassifierTrainer",
+    "GanEvaluator",
     "Pusher",
 )
+
+# A generator of six steps draws next to nothing.
+BLESS_ALL = [
+    "--evaluate.max-frechet-share",
+    "None",
+    "--evaluate.min-coverage",
+    "None",
+    "--evaluate.max-class-distance",
+    "None",
+    "--evaluate.max-worsening",
+    "None",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +74,9 @@ class Pipeline:
             "2",
             "--train.sample-every",
             "3",
+            "--evaluate.num-seeds",
+            "2",
+            *BLESS_ALL,
         ]
 
     def run(self, capsys: pytest.CaptureFixture[str], *flags: str) -> Run:

@@ -1,0 +1,1 @@
+"""A classifier of the dataset, in whose features generators are judged."""

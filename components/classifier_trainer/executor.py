@@ -1,0 +1,47 @@
+"""What ClassifierTrainer does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from msg_modules import console, dataset
+from msg_modules.configs import ClassifierConfig
+from msg_modules.metrics import classifier
+
+
+class Executor(base_executor.BaseExecutor):
+    """Executor of `ClassifierTrainer`."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Trains on the split `train`.
+
+        Raises:
+          RunError: If the examples cannot be read, are too few, or a label is
+            out of range.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"
+        labels = dataset.load_labels(pattern)
+        trained = classifier.train_classifier(
+            dataset.load_pyramids(pattern)[-1],
+            labels,
+            dataset=exec_properties["dataset"],
+            num_classes=exec_properties.get("num_classes") or int(labels.max()) + 1,
+            config=ClassifierConfig(**json.loads(exec_properties["config"])),
+        )
+        artifact = artifact_utils.get_single_instance(output_dict["classifier"])
+        trained.save(artifact.uri)
+        for key, value in dataclasses.asdict(trained.info).items():
+            artifact.set_string_custom_property(key, str(value))
+        console.say(f"  {trained.info}")

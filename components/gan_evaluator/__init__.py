@@ -1,0 +1,1 @@
+"""The judge between Trainer and Pusher."""

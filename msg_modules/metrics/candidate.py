@@ -1,0 +1,98 @@
+"""Drawing from a generator that may be anything: it is checked as a user meets it."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.errors import ConfigError, RunError
+from msg_modules.metrics.images import quantise
+from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+from msg_modules.sampling import Generator, load_generator
+
+_CHUNK = 500
+# Rounding of a tanh.
+_TOLERANCE = 1e-5
+
+
+class UnfitGenerator(RunError):
+    """A generator that does not keep its contract, and cannot be judged."""
+
+
+def load_candidate(path: str | pathlib.Path) -> Generator:
+    """Loads a SavedModel through its signatures.
+
+    Args:
+      path: A version directory, or a serving directory.
+
+    Raises:
+      UnfitGenerator: If it is damaged, or a signature is missing or another one.
+    """
+    try:
+        return load_generator(path)
+    except ConfigError as e:
+        raise UnfitGenerator(str(e)) from e
+    except (AttributeError, KeyError, IndexError, TypeError) as e:
+        raise UnfitGenerator(
+            f"The signature serving_default of {str(path)!r} does not take 'latents'"
+            " [N, latent_dim]; export it as msg_modules.export does."
+        ) from e
+
+
+def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Draws images a chunk at a time, checks and quantises them.
+
+    Args:
+      generator: What `load_candidate` returns.
+      num_images: How many.
+      seed: In [0, 2**31); the same seed gives the same images.
+
+    Returns:
+      float32 `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest
+      first.
+
+    Raises:
+      UnfitGenerator: If it fails, images have wrong shapes, are not finite or
+        leave [-1, 1], or all are the same.
+    """
+    chunks = []
+    for start in range(0, num_images, _CHUNK):
+        size = min(_CHUNK, num_images - start)
+        try:
+            pyramid = generator.sample(size, (seed << 32) + start)
+        except (tf.errors.OpError, KeyError, TypeError, ValueError) as e:
+            reason = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
+            raise UnfitGenerator(
+                f"The signature sample of {generator.path} fails ({reason}); it must"
+                " take num_images and seed and return the three scales."
+            ) from e
+        _check(pyramid, size)
+        chunks.append([quantise(scale) for scale in pyramid])
+    whole = tuple(np.concatenate(scale) for scale in zip(*chunks, strict=True))
+    for key, scale in zip(PYRAMID_KEYS, whole, strict=True):
+        if np.all(scale == scale[0]):
+            raise UnfitGenerator(
+                f"All {num_images:,} images in {key} are the same: the generator has"
+                " collapsed. Train again, with another seed or lower learning rates."
+            )
+    return whole
+
+
+def _check(pyramid: tuple[np.ndarray, ...], num_images: int) -> None:
+    for key, size, scale in zip(PYRAMID_KEYS, PYRAMID_SIZES, pyramid, strict=True):
+        wanted = (num_images, size, size, 1)
+        if scale.shape != wanted:
+            raise UnfitGenerator(
+                f"{key} has the shape {scale.shape}; it must be {wanted}."
+            )
+        if not np.all(np.isfinite(scale)):
+            raise UnfitGenerator(
+                f"The generator draws NaN or infinite values in {key}; train again"
+                " with lower learning rates."
+            )
+        if (reach := np.max(np.abs(scale))) > 1 + _TOLERANCE:
+            raise UnfitGenerator(
+                f"{key} reaches {reach:.3g}, beyond [-1, 1]; end the generator in tanh."
+            )

@@ -1,0 +1,262 @@
+"""The classifier whose features the metrics compare images in.
+
+Inception-v3 sees objects in colour photographs of 299x299 pixels. A small
+network that was trained on the dataset at hand tells its images apart better and
+is quick on a CPU; its numbers compare only with those of the same classifier,
+which `ClassifierInfo.content_hash` names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.configs import ClassifierConfig
+from msg_modules.errors import RunError
+from msg_modules.preprocessing import IMAGE_SIZE
+
+# Raise it when the network or its training changes.
+EXTRACTOR = "cnn64-1"
+FEATURE_DIM = 64
+
+_MODEL_FILE, _INFO_FILE = "classifier.keras", "classifier.json"
+_CHUNK = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierInfo:
+    """What one must know of a classifier to compare its numbers.
+
+    Attributes:
+      dataset: What it was trained on, with the version: `fashion_mnist:3.0.1`.
+      num_classes: Number of classes.
+      num_train: Images it was trained on.
+      num_held_out: Training images kept back for `accuracy`.
+      accuracy: Share of the held-out images that it tells right.
+      seed: Seed of the weights and the order of the images.
+      epochs: Passes over the images.
+      extractor: Version of the network.
+      content_hash: Hash of the weights.
+    """
+
+    dataset: str
+    num_classes: int
+    num_train: int
+    num_held_out: int
+    accuracy: float
+    seed: int
+    epochs: int
+    extractor: str
+    content_hash: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.extractor} {self.content_hash[:8]} on {self.dataset}"
+            f" ({self.accuracy:.1%} of {self.num_held_out:,} held-out images right)"
+        )
+
+
+class Prediction(NamedTuple):
+    """What the classifier says of images.
+
+    Attributes:
+      features: float32 `[num_images, FEATURE_DIM]`, the penultimate layer.
+      logits: float32 `[num_images, num_classes]`.
+    """
+
+    features: np.ndarray
+    logits: np.ndarray
+
+
+class Classifier:
+    """A trained classifier.
+
+    Attributes:
+      info: Where it comes from.
+    """
+
+    def __init__(self, model: keras.Model, info: ClassifierInfo):
+        """Wraps a network; use `train_classifier` or `load_classifier`."""
+        self.info = info
+        self._model = model
+        self._call = tf.function(
+            lambda images: model(images, training=False),
+            input_signature=[
+                tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE, 1], tf.float32)
+            ],
+        )
+
+    def predict(self, images: np.ndarray) -> Prediction:
+        """Runs images through the network, a chunk at a time.
+
+        Args:
+          images: `[num_images, 28, 28, 1]` in [-1, 1].
+        """
+        chunks = [
+            self._call(tf.constant(images[start : start + _CHUNK], tf.float32))
+            for start in range(0, len(images), _CHUNK)
+        ]
+        features, logits = zip(*chunks, strict=True)
+        return Prediction(np.concatenate(features), np.concatenate(logits))
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """The features alone of `predict`."""
+        return self.predict(images).features
+
+    def save(self, directory: str | pathlib.Path) -> None:
+        """Writes the classifier beside its place and renames it there.
+
+        Args:
+          directory: Gets `classifier.keras` and `classifier.json`.
+        """
+        target = pathlib.Path(directory)
+        part = target.with_name(f".{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        self._model.save(part / _MODEL_FILE)
+        info = json.dumps(dataclasses.asdict(self.info), indent=2)
+        (part / _INFO_FILE).write_text(info + "\n")
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+
+
+def train_classifier(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    dataset: str,
+    num_classes: int,
+    config: ClassifierConfig,
+) -> Classifier:
+    """Trains a classifier.
+
+    Args:
+      images: `[num_images, 28, 28, 1]` in [-1, 1].
+      labels: int `[num_images]` in [0, num_classes).
+      dataset: Name and version of the dataset, for `ClassifierInfo`.
+      num_classes: Number of classes.
+      config: Seed, epochs and the share of the images that is held out.
+
+    Returns:
+      The classifier, with its accuracy on the held-out images.
+
+    Raises:
+      RunError: If there are too few images, or a label is out of range.
+    """
+    if len(images) and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise RunError(
+            f"{dataset} has labels from {labels.min()} to {labels.max()}; the"
+            f" classifier was asked for {num_classes} classes. Mend"
+            " --data.num-classes."
+        )
+    num_held_out = round(len(images) * config.held_out)
+    if not 0 < num_held_out < len(images):
+        raise RunError(
+            f"{dataset} has {len(images)} training images, too few to keep"
+            f" {config.held_out:.0%} of them back; use more."
+        )
+    keras.utils.set_random_seed(config.seed)
+    order = np.random.default_rng(config.seed).permutation(len(images))
+    held_out, train = order[:num_held_out], order[num_held_out:]
+    model = _build(num_classes)
+    _fit(model, images, labels, train, config)
+    info = ClassifierInfo(
+        dataset=dataset,
+        num_classes=num_classes,
+        num_train=len(train),
+        num_held_out=num_held_out,
+        accuracy=0.0,
+        seed=config.seed,
+        epochs=config.epochs,
+        extractor=EXTRACTOR,
+        content_hash=_content_hash(model),
+    )
+    logits = Classifier(model, info).predict(images[held_out]).logits
+    accuracy = float(np.mean(logits.argmax(axis=1) == labels[held_out]))
+    return Classifier(model, dataclasses.replace(info, accuracy=accuracy))
+
+
+def load_classifier(directory: str | pathlib.Path) -> Classifier:
+    """Loads what `Classifier.save` wrote.
+
+    Args:
+      directory: The directory it was saved in.
+
+    Raises:
+      RunError: If it is not there, damaged, of another version of the network,
+        or its weights are not those that its description names.
+    """
+    path = pathlib.Path(directory)
+    remedy = "train it again by deleting its directory, or name another one."
+    try:
+        info = ClassifierInfo(**json.loads((path / _INFO_FILE).read_text()))
+        model = keras.saving.load_model(path / _MODEL_FILE, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as e:
+        reason = str(e).splitlines()[0][:200]
+        raise RunError(
+            f"The classifier in {str(path)!r} cannot be read ({reason}); {remedy}"
+        ) from e
+    if info.extractor != EXTRACTOR:
+        raise RunError(
+            f"The classifier in {str(path)!r} is of version {info.extractor!r}, and"
+            f" {EXTRACTOR!r} is wanted; {remedy}"
+        )
+    if (content_hash := _content_hash(model)) != info.content_hash:
+        raise RunError(
+            f"The classifier in {str(path)!r} has weights {content_hash[:8]}, and its"
+            f" description names {info.content_hash[:8]}; {remedy}"
+        )
+    return Classifier(model, info)
+
+
+def _build(num_classes: int) -> keras.Model:
+    """Images -> features and logits."""
+    layers = keras.layers
+    images = keras.Input([IMAGE_SIZE, IMAGE_SIZE, 1], name="image")
+    x = images
+    for channels in (32, 64):
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Dropout(0.25)(layers.Flatten()(x))
+    features = layers.Dense(FEATURE_DIM, activation="relu", name="features")(x)
+    logits = layers.Dense(num_classes, name="logits")(layers.Dropout(0.25)(features))
+    return keras.Model(images, [features, logits], name=EXTRACTOR)
+
+
+def _fit(
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    train: np.ndarray,
+    config: ClassifierConfig,
+) -> None:
+    """Trains with Adam, the learning rate falling to zero along a cosine."""
+    batches = -(-len(train) // config.batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        config.learning_rate, config.epochs * batches
+    )
+    classifier = keras.Model(model.input, model.output[1])
+    classifier.compile(
+        keras.optimizers.Adam(schedule),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    shuffle = np.random.default_rng(config.seed + 1)
+    for _ in range(config.epochs):
+        # Not `fit`: tf.data's thread would delay the end by up to a minute.
+        for batch in np.array_split(shuffle.permutation(train), batches):
+            classifier.train_on_batch(images[batch], labels[batch])
+
+
+def _content_hash(model: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(str(weight.shape).encode() + weight.tobytes())
+    return digest.hexdigest()

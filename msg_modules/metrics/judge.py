@@ -1,0 +1,188 @@
+"""Judging a generator: its figures, and whether they bless it."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.configs import EvaluateConfig
+from msg_modules.metrics import candidate
+from msg_modules.metrics.yardstick import METRICS, Measurement, Yardstick
+from msg_modules.sampling import Generator
+
+METRICS_FILE = "metrics.json"
+MAIN_METRIC = "frechet_28"
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One metric of a generator.
+
+    Attributes:
+      value: Mean over the seeds.
+      std: Standard deviation over the seeds; None for a single one.
+      floor: The same of training images.
+      ceiling: The same of noise.
+      baseline: The same of the last blessed generator; None without one.
+    """
+
+    value: float
+    std: float | None
+    floor: float
+    ceiling: float
+    baseline: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether a generator is good enough, and why.
+
+    Attributes:
+      blessed: Whether it may be pushed.
+      reasons: What speaks against it; empty if it is blessed.
+    """
+
+    blessed: bool
+    reasons: tuple[str, ...] = ()
+
+
+def measure(
+    generator: Generator, yardstick: Yardstick, config: EvaluateConfig
+) -> list[Measurement]:
+    """Draws and measures once for each seed.
+
+    Raises:
+      UnfitGenerator: If the generator cannot be judged.
+    """
+    seeds = range(config.seed, config.seed + config.num_seeds)
+    return [
+        yardstick.measure(candidate.draw(generator, yardstick.num_images, seed))
+        for seed in seeds
+    ]
+
+
+def compare(
+    yardstick: Yardstick,
+    measured: list[Measurement],
+    baseline: list[Measurement] | None,
+) -> dict[str, Figure]:
+    """Puts floor, ceiling and the last blessed generator beside each metric."""
+    floor, ceiling = yardstick.floor().figures, yardstick.ceiling().figures
+    return {
+        name: Figure(
+            value=_mean(name, measured),
+            std=float(np.std([m.figures[name] for m in measured], ddof=1))
+            if len(measured) > 1
+            else None,
+            floor=floor[name],
+            ceiling=ceiling[name],
+            baseline=_mean(name, baseline) if baseline else None,
+        )
+        for name in METRICS
+    }
+
+
+def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
+    """Blesses a generator, or says what speaks against it.
+
+    Args:
+      figures: What `compare` returns.
+      config: The thresholds; None turns one off.
+    """
+    main = figures[MAIN_METRIC]
+    label = METRICS[MAIN_METRIC].label
+    reasons = []
+    if config.max_frechet is not None and main.value > config.max_frechet:
+        reasons.append(
+            f"{label} is {main.value:.3g}; it must be at most {config.max_frechet:g}"
+            " (--evaluate.max-frechet)"
+        )
+    if (
+        config.max_frechet_share is not None
+        and main.value > config.max_frechet_share * main.ceiling
+    ):
+        reasons.append(
+            f"{label} is {main.value:.3g}; it must be at most"
+            f" {config.max_frechet_share * main.ceiling:.3g},"
+            f" {config.max_frechet_share:g} of noise's"
+            " (--evaluate.max-frechet-share)"
+        )
+    coverage = figures["coverage"].value
+    if config.min_coverage is not None and coverage < config.min_coverage:
+        reasons.append(
+            f"Coverage is {coverage:.3g}; it must be at least {config.min_coverage:g}"
+            " (--evaluate.min-coverage)"
+        )
+    distance = figures["class_distance"].value
+    if config.max_class_distance is not None and distance > config.max_class_distance:
+        reasons.append(
+            f"Distance of the classes is {distance:.3g}; it must be at most"
+            f" {config.max_class_distance:g} (--evaluate.max-class-distance)"
+        )
+    if (
+        config.max_worsening is not None
+        and main.baseline is not None
+        and main.value > main.baseline * (1 + config.max_worsening)
+    ):
+        reasons.append(
+            f"{label} is {main.value:.3g}; the last blessed generator has"
+            f" {main.baseline:.3g}, and it may be larger by {config.max_worsening:.0%}"
+            " (--evaluate.max-worsening)"
+        )
+    return Verdict(not reasons, tuple(reasons))
+
+
+def to_json(
+    *,
+    yardstick: Yardstick,
+    config: EvaluateConfig,
+    verdict: Verdict,
+    figures: dict[str, Figure] | None = None,
+    measured: list[Measurement] | None = None,
+    baseline: str | None = None,
+) -> dict[str, Any]:
+    """All that was found, as `metrics.json` holds it.
+
+    Args:
+      yardstick: What was measured with.
+      config: The settings.
+      verdict: The decision.
+      figures: What `compare` returned; None for an unfit generator.
+      measured: What `measure` returned; None for an unfit generator.
+      baseline: Path of the last blessed generator.
+    """
+    return {
+        "blessed": verdict.blessed,
+        "reasons": list(verdict.reasons),
+        "num_images": yardstick.num_images,
+        "num_floor_images": yardstick.num_floor,
+        "seeds": list(range(config.seed, config.seed + config.num_seeds)),
+        "extractor": dataclasses.asdict(yardstick.classifier.info),
+        "baseline": baseline,
+        "figures": {
+            name: {**dataclasses.asdict(figure), "better": METRICS[name].better}
+            for name, figure in (figures or {}).items()
+        },
+        "class_shares": {
+            "real": yardstick.class_shares.tolist(),
+            "generated": np.mean([m.class_shares for m in measured], axis=0).tolist()
+            if measured
+            else None,
+        },
+        "config": dataclasses.asdict(config),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _mean(name: str, measurements: list[Measurement]) -> float:
+    return float(np.mean([measurement.figures[name] for measurement in measurements]))

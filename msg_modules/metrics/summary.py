@@ -1,0 +1,68 @@
+"""The figures that a terminal shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msg_modules.metrics.yardstick import METRICS
+
+_SHOWN = (
+    "frechet_28",
+    "frechet_14",
+    "frechet_7",
+    "kernel",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "class_distance",
+)
+
+
+def lines(evaluation: dict[str, Any]) -> list[str]:
+    """A table of the main figures beside their floor and ceiling.
+
+    Args:
+      evaluation: What `metrics.json` holds (`judge.to_json`).
+
+    Returns:
+      Lines without ends; none if the generator could not be measured.
+    """
+    figures = evaluation["figures"]
+    if not figures:
+        return []
+    extractor = evaluation["extractor"]
+    has_baseline = evaluation["baseline"] is not None
+    heading = [
+        "generated",
+        "",
+        "floor",
+        "ceiling",
+        *(["last blessed"] if has_baseline else []),
+    ]
+    rows = [
+        f"\n{len(evaluation['seeds'])} x {evaluation['num_images']:,} generated images"
+        f" against {evaluation['num_images']:,} of {evaluation['split']!r} of"
+        f" {evaluation['dataset']},\nin the features of {extractor['extractor']}"
+        f" {extractor['content_hash'][:8]}, trained on {extractor['dataset']}."
+        f" Floor: {evaluation['num_floor_images']:,} training\nimages; ceiling: noise.",
+        _row("", heading),
+    ]
+    for name in _SHOWN:
+        figure = figures[name]
+        std = figure["std"]
+        cells = [
+            f"{figure['value']:.3f}",
+            "" if std is None else f"± {std:.3f}",
+            f"{figure['floor']:.3f}",
+            f"{figure['ceiling']:.3f}",
+            *([f"{figure['baseline']:.3f}"] if has_baseline else []),
+        ]
+        rows.append(_row(METRICS[name].label, cells))
+    return rows
+
+
+def _row(label: str, cells: list[str]) -> str:
+    widths = (10, 8, 9, 9, 13)
+    cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)]
+    return f"  {label:<25}{''.join(cells)}"

@@ -1,0 +1,200 @@
+"""All figures of some images, measured the same way for whatever drew them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.errors import RunError
+from msg_modules.metrics import classes, frechet, images, kernel, neighbours, scales
+from msg_modules.metrics.classifier import Classifier
+from msg_modules.preprocessing import IMAGE_SIZE, PYRAMID_SIZES
+
+MAX_IMAGES = 10_000
+_FEWEST_IMAGES = 10
+# Nearest neighbours are looked for from this many images.
+_NUM_QUERIES = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A figure.
+
+    Attributes:
+      label: What people call it.
+      better: Which way it improves; `neither` where floor tells what is normal.
+    """
+
+    label: str
+    better: Literal["lower", "higher", "neither"]
+
+
+METRICS = {
+    **{
+        f"frechet_{size}": Metric(f"Frechet distance, {size}x{size}", "lower")
+        for size in reversed(PYRAMID_SIZES)
+    },
+    "kernel": Metric("Kernel distance", "lower"),
+    "kernel_std": Metric("  its deviation over subsets", "neither"),
+    "precision": Metric("Precision", "higher"),
+    "recall": Metric("Recall", "higher"),
+    "density": Metric("Density", "higher"),
+    "coverage": Metric("Coverage", "higher"),
+    "class_entropy": Metric("Entropy of the classes, bits", "higher"),
+    "class_distance": Metric("Distance of the classes", "lower"),
+    **{
+        f"inconsistency_{size}": Metric(f"28x28 resized against {size}x{size}", "lower")
+        for size in reversed(PYRAMID_SIZES[:-1])
+    },
+    "nearest_pixels": Metric("To the nearest training image, pixels", "neither"),
+    "nearest_features": Metric("To the nearest training image, features", "neither"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What some images measure.
+
+    Attributes:
+      figures: A value for each of `METRICS`.
+      class_shares: float64 `[num_classes]`, which classes the images show.
+    """
+
+    figures: dict[str, float]
+    class_shares: np.ndarray
+
+
+class Yardstick:
+    """Test and training images, and the classifier that compares with them.
+
+    Attributes:
+      num_images: Test images, and images of each measurement.
+      num_floor: Training images of `floor`: fewer where there are few.
+      classifier: What embeds the images.
+      class_shares: float64 `[num_classes]`, which classes the classifier sees in
+        the test images.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        train: Sequence[np.ndarray],
+        test: Sequence[np.ndarray],
+        num_images: int | None = None,
+        seed: int = 0,
+    ):
+        """Chooses the images and embeds those of the test split.
+
+        Args:
+          classifier: Trained on the same dataset.
+          train: `[num_train, size, size, 1]` for each scale, smallest first.
+          test: Likewise, images that neither network has seen.
+          num_images: How many to compare; None for all test images, at most
+            10,000.
+          seed: Seed of the choice of images and subsets.
+
+        Raises:
+          RunError: If there are too few images.
+        """
+        available = len(test[-1])
+        self.num_images = (
+            min(available, MAX_IMAGES) if num_images is None else num_images
+        )
+        if self.num_images > available or available < _FEWEST_IMAGES:
+            raise RunError(
+                f"There are {available:,} test images and"
+                f" {max(self.num_images, _FEWEST_IMAGES):,} are asked for; use a larger"
+                " --data.eval-split or a smaller --evaluate.num-images."
+            )
+        # Half of the training images at most: the others are the neighbours.
+        self.num_floor = min(self.num_images, len(train[-1]) // 2)
+        if self.num_floor < _FEWEST_IMAGES:
+            raise RunError(
+                f"There are {len(train[-1])} training images; judging needs at least"
+                f" {2 * _FEWEST_IMAGES}."
+            )
+        self.classifier = classifier
+        self._seed = seed
+        generator = np.random.default_rng(seed)
+        chosen = generator.permutation(available)[: self.num_images]
+        order = generator.permutation(len(train[-1]))
+        self._floor = [scale[order[: self.num_floor]] for scale in train]
+        self._bank = images.quantise(train[-1][order[self.num_floor :]])
+        self._bank_features = classifier.features(self._bank)
+        test = [images.quantise(scale[chosen]) for scale in test]
+        self._features = {
+            size: self._embed(scale)
+            for size, scale in zip(PYRAMID_SIZES, test, strict=True)
+        }
+        self._gaussians = {
+            size: frechet.fit_gaussian(features)
+            for size, features in self._features.items()
+        }
+        self.class_shares = classes.histogram(classifier.predict(test[-1]).logits)
+
+    def measure(self, pyramid: Sequence[np.ndarray]) -> Measurement:
+        """Measures images.
+
+        Args:
+          pyramid: `[n, size, size, 1]` in [-1, 1] for each scale, smallest
+            first; they are quantised.
+        """
+        pyramid = [images.quantise(scale) for scale in pyramid]
+        features, logits = self.classifier.predict(pyramid[-1])
+        embedded = {
+            size: features if size == IMAGE_SIZE else self._embed(scale)
+            for size, scale in zip(PYRAMID_SIZES, pyramid, strict=True)
+        }
+        kid = kernel.kernel_distance(features, self._features[IMAGE_SIZE], self._seed)
+        shares = classes.histogram(logits)
+        figures = {
+            **{
+                f"frechet_{size}": frechet.gaussian_distance(
+                    frechet.fit_gaussian(embedded[size]), gaussian
+                )
+                for size, gaussian in self._gaussians.items()
+            },
+            "kernel": kid.mean,
+            "kernel_std": kid.std,
+            **neighbours.compare_manifolds(
+                features, self._features[IMAGE_SIZE]
+            )._asdict(),
+            "class_entropy": classes.entropy(shares),
+            "class_distance": classes.total_variation(shares, self.class_shares),
+            **{
+                f"inconsistency_{size}": value
+                for size, value in scales.inconsistency(pyramid).items()
+            },
+            **self._nearest(pyramid[-1], features),
+        }
+        return Measurement({name: figures[name] for name in METRICS}, shares)
+
+    def floor(self) -> Measurement:
+        """Measures training images: what a perfect generator would reach."""
+        return self.measure(self._floor)
+
+    def ceiling(self) -> Measurement:
+        """Measures noise, drawn at each scale by itself."""
+        return self.measure(
+            [images.noise(self.num_images, self._seed, size) for size in PYRAMID_SIZES]
+        )
+
+    def _embed(self, scale: np.ndarray) -> np.ndarray:
+        """The features of images of any scale, enlarged to what is classified."""
+        if scale.shape[1] == IMAGE_SIZE:
+            return self.classifier.features(scale)
+        return self.classifier.features(
+            tf.image.resize(scale, [IMAGE_SIZE, IMAGE_SIZE]).numpy()
+        )
+
+    def _nearest(self, large: np.ndarray, features: np.ndarray) -> dict[str, float]:
+        pixels = neighbours.nearest(large[:_NUM_QUERIES], self._bank)
+        embedded = neighbours.nearest(features[:_NUM_QUERIES], self._bank_features)
+        return {
+            "nearest_pixels": float(pixels.distances.mean()),
+            "nearest_features": float(embedded.distances.mean()),
+        }

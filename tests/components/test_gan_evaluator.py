@@ -1,0 +1,406 @@
+"""GanEvaluator blesses what is good, and says why it does not bless the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.components.pusher import executor as pusher_executor
+from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import proto_utils
+
+from components.classifier_trainer import executor as classifier_trainer
+from components.gan_evaluator import executor
+from msg_modules.configs import ClassifierConfig, EvaluateConfig
+from msg_modules.errors import RunError
+from msg_modules.metrics.yardstick import METRICS
+
+SIZES = (7, 14, 28)
+DATASET = "stripes:1.0.0"
+LATENT_DIM = 4
+CONFIG = EvaluateConfig(num_seeds=2, num_images=200)
+
+
+def _stripes(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Upright, lying and slanted stripes, smooth enough for 7x7 pixels."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, num)
+    phase = generator.uniform(0, 2 * np.pi, [num, 1, 1])
+    period = generator.uniform(10, 16, [num, 1, 1])
+    y, x = np.mgrid[:28, :28].astype(np.float64)
+    along = np.stack([x, y, (x + y) / np.sqrt(2)])[labels]
+    values = np.sin(2 * np.pi * along / period + phase)
+    return values[..., None].astype(np.float32), labels
+
+
+def _write_split(directory: pathlib.Path, num: int, seed: int) -> None:
+    directory.mkdir(parents=True)
+    images, labels = _stripes(num, seed)
+    pyramid = [tf.image.resize(images, [size, size]).numpy() for size in SIZES]
+    with tf.io.TFRecordWriter(str(directory / "examples-0.gz"), "GZIP") as writer:
+        for label, *scales in zip(labels, *pyramid, strict=True):
+            feature = {
+                f"image_{size}": tf.train.Feature(
+                    float_list=tf.train.FloatList(value=scale.ravel())
+                )
+                for size, scale in zip(SIZES, scales, strict=True)
+            }
+            feature["label"] = tf.train.Feature(
+                int64_list=tf.train.Int64List(value=[label])
+            )
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
+
+
+class Inputs(NamedTuple):
+    """The artifacts that come before the judge."""
+
+    examples: standard_artifacts.Examples
+    classifier: standard_artifacts.Model
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """Transformed examples, and the classifier that was trained on them."""
+    directory = tmp_path_factory.mktemp("inputs")
+    _write_split(directory / "examples" / "Split-train", 800, seed=0)
+    _write_split(directory / "examples" / "Split-eval", 300, seed=1)
+    examples = standard_artifacts.Examples()
+    examples.uri = str(directory / "examples")
+    examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
+    classifier = standard_artifacts.Model()
+    classifier.uri = str(directory / "classifier")
+    classifier_trainer.Executor().Do(
+        {"examples": [examples]},
+        {"classifier": [classifier]},
+        {
+            "dataset": DATASET,
+            "num_classes": None,
+            "config": json.dumps(
+                dataclasses.asdict(ClassifierConfig(epochs=8, batch_size=32))
+            ),
+            "code": "",
+        },
+    )
+    return Inputs(examples, classifier)
+
+
+Draw = Callable[[tf.Tensor, tf.Tensor], list[tf.Tensor]]
+
+
+class Drawer(tf.Module):
+    """A SavedModel that keeps the signatures and draws what a test wants."""
+
+    def __init__(self, draw: Draw):
+        super().__init__()
+        self._draw = draw
+
+    def _images(self, num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = self._draw(num_images, tf.stack([seed, 0]))
+        return {f"image_{s}": i for s, i in zip(SIZES, images, strict=True)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], tf.int32, "num_images"),
+            tf.TensorSpec([], tf.int64, "seed"),
+        ]
+    )
+    def sample(self, num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._images(num_images, seed)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, LATENT_DIM], tf.float32, "latents")]
+    )
+    def generate(self, latents: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._images(tf.shape(latents)[0], tf.constant(0, tf.int64))
+
+
+def _save(draw: Draw, directory: pathlib.Path) -> None:
+    drawer = Drawer(draw)
+    signatures = {"serving_default": drawer.generate, "sample": drawer.sample}
+    tf.saved_model.save(drawer, str(directory), signatures=signatures)
+
+
+def _down(images: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.image.resize(images, [size, size]) for size in SIZES]
+
+
+def draw_stripes(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    """What a perfect generator draws."""
+    uniform = tf.random.stateless_uniform([3, num_images, 1, 1], seed)
+    kinds = tf.cast(uniform[0] * 3, tf.int32)
+    y, x = np.mgrid[:28, :28].astype(np.float32)
+    along = tf.where(kinds == 0, x, tf.where(kinds == 1, y, (x + y) / np.sqrt(2)))
+    period = 10 + 6 * uniform[1]
+    images = tf.sin(2 * np.pi * (along / period + uniform[2]))
+    return _down(images[..., None])
+
+
+def draw_blurred(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    images = draw_stripes(num_images, seed)[-1]
+    return _down(0.6 * tf.nn.avg_pool2d(images, 3, 1, "SAME"))
+
+
+def draw_noise(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    shape = tf.stack([num_images, 28, 28, 1])
+    return _down(tf.random.stateless_uniform(shape, seed, -1, 1))
+
+
+def draw_constant(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.repeat(i, num_images, axis=0) for i in draw_stripes(1, seed * 0)]
+
+
+def draw_one_class(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    _, x = np.mgrid[:28, :28].astype(np.float32)
+    phase = tf.random.stateless_uniform([num_images, 1, 1], seed)
+    return _down(tf.sin(2 * np.pi * (x / 13 + phase))[..., None])
+
+
+def draw_nan(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    return [image * np.nan for image in draw_stripes(num_images, seed)]
+
+
+def draw_too_bright(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    return [image * 2 for image in draw_stripes(num_images, seed)]
+
+
+def draw_wrong_shape(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    small, middle, large = draw_stripes(num_images, seed)
+    return [small, middle, large[:, :27]]
+
+
+def draw_too_many(num_images: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    return draw_stripes(num_images + 1, seed)
+
+
+class Outputs(NamedTuple):
+    """What the judge leaves."""
+
+    metrics: dict[str, Any]
+    blessing: standard_artifacts.ModelBlessing
+    model: standard_artifacts.Model
+
+
+@pytest.fixture
+def judge(inputs: Inputs, tmp_path: pathlib.Path) -> Callable[..., Outputs]:
+    """A function that judges what draws, or a SavedModel in a directory."""
+
+    def run(
+        model: Draw | pathlib.Path,
+        config: EvaluateConfig = CONFIG,
+        dataset: str = DATASET,
+        serving_dir: pathlib.Path | None = None,
+        number: int = 1,
+    ) -> Outputs:
+        root = tmp_path / f"run-{number}"
+        exported = root / "model" / "Format-Serving"
+        if callable(model):
+            _save(model, exported)
+        else:
+            shutil.copytree(model, exported)
+        artifact = standard_artifacts.Model()
+        artifact.uri, artifact.id = str(root / "model"), number
+        evaluation = standard_artifacts.ModelEvaluation()
+        blessing = standard_artifacts.ModelBlessing()
+        evaluation.uri, blessing.uri = str(root / "eval"), str(root / "blessing")
+        executor.Executor().Do(
+            {"model": [artifact], **{k: [v] for k, v in inputs._asdict().items()}},
+            {"evaluation": [evaluation], "blessing": [blessing]},
+            {
+                "dataset": dataset,
+                "test_split": "test[:300]",
+                "config": json.dumps(dataclasses.asdict(config)),
+                "serving_dir": None if serving_dir is None else str(serving_dir),
+                "code": "",
+            },
+        )
+        (path,) = (root / "eval").iterdir()
+        assert path.name == "metrics.json"
+        return Outputs(json.loads(path.read_text()), blessing, artifact)
+
+    return run
+
+
+def _push(outputs: Outputs, serving_dir: pathlib.Path) -> None:
+    """TFX's own Pusher."""
+    pushed = standard_artifacts.PushedModel()
+    pushed.uri = str(serving_dir.parent / "pushed")
+    destination = pusher_pb2.PushDestination(
+        filesystem=pusher_pb2.PushDestination.Filesystem(
+            base_directory=str(serving_dir)
+        )
+    )
+    pusher_executor.Executor().Do(
+        {"model": [outputs.model], "model_blessing": [outputs.blessing]},
+        {"pushed_model": [pushed]},
+        {"push_destination": proto_utils.proto_to_json(destination)},
+    )
+
+
+def _resolve(outputs: Outputs) -> list[int]:
+    """Which models TFX's own strategy takes for the last blessed one."""
+    found = (
+        latest_blessed_model_strategy.LatestBlessedModelStrategy().resolve_artifacts(
+            None, {"model": [outputs.model], "model_blessing": [outputs.blessing]}
+        )
+    )
+    return [artifact.id for artifact in found["model"]]
+
+
+def test_a_good_generator_is_blessed_and_pushed(judge, tmp_path: pathlib.Path) -> None:
+    outputs = judge(draw_stripes)
+    found = outputs.metrics
+    assert found["blessed"]
+    assert found["reasons"] == []
+    assert (pathlib.Path(outputs.blessing.uri) / "BLESSED").exists()
+    serving = tmp_path / "serving"
+    _push(outputs, serving)
+    assert len(list(serving.glob("*/saved_model.pb"))) == 1
+    assert _resolve(outputs) == [1]
+    for name, figure in found["figures"].items():
+        assert np.isfinite(list(figure.values())[:4]).all(), name
+    assert set(found["figures"]) == set(METRICS)
+
+
+def test_figures_lie_between_floor_and_ceiling(judge) -> None:
+    figures = judge(draw_blurred).metrics["figures"]
+    for name, metric in METRICS.items():
+        if metric.better == "lower" and name.startswith(("frechet", "kernel")):
+            figure = figures[name]
+            assert figure["floor"] < figure["value"] < figure["ceiling"], name
+    assert figures["coverage"]["ceiling"] < figures["coverage"]["floor"]
+    assert figures["inconsistency_14"]["floor"] < 0.01
+    assert figures["inconsistency_14"]["value"] < 0.01
+    assert figures["inconsistency_14"]["ceiling"] > 0.3
+
+
+def test_states_what_the_figures_were_made_of(judge, inputs: Inputs) -> None:
+    found = judge(draw_stripes).metrics
+    info = json.loads(
+        (pathlib.Path(inputs.classifier.uri) / "classifier.json").read_text()
+    )
+    assert found["extractor"] == info
+    assert info["dataset"] == found["dataset"] == DATASET
+    assert found["split"] == "test[:300]"
+    assert (found["num_images"], found["num_floor_images"]) == (200, 200)
+    assert found["seeds"] == [0, 1]
+    assert found["versions"]["tensorflow"] == tf.__version__
+    assert sum(found["class_shares"]["generated"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (draw_noise, ["Coverage", "--evaluate.min-coverage"]),
+        (draw_one_class, ["classes", "--evaluate.max-class-distance"]),
+        (draw_constant, ["same", "collapsed"]),
+        (draw_nan, ["NaN", "image_7"]),
+        (draw_too_bright, ["beyond [-1, 1]", "image_"]),
+        (draw_wrong_shape, ["image_28", "27", "28"]),
+        (draw_too_many, ["image_7", "201", "200"]),
+    ],
+)
+def test_a_bad_generator_is_neither_blessed_nor_pushed(
+    judge, tmp_path: pathlib.Path, draw: Draw, words: list[str]
+) -> None:
+    outputs = judge(draw)
+    assert not outputs.metrics["blessed"]
+    reason = outputs.blessing.get_string_custom_property("blessing_message")
+    assert reason == "; ".join(outputs.metrics["reasons"])
+    for word in words:
+        assert word in reason
+    assert (pathlib.Path(outputs.blessing.uri) / "NOT_BLESSED").read_text() == reason
+    _push(outputs, tmp_path / "serving")
+    assert not (tmp_path / "serving").exists()
+    assert _resolve(outputs) == []
+
+
+def test_a_model_without_the_signatures(judge, tmp_path: pathlib.Path) -> None:
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    outputs = judge(tmp_path / "other")
+    assert not outputs.metrics["blessed"]
+    assert "sample, serving_default" in outputs.metrics["reasons"][0]
+
+
+def test_a_model_with_other_arguments(judge, tmp_path: pathlib.Path) -> None:
+    module = tf.Module()
+    module.f = tf.function(
+        lambda x: {"y": x}, input_signature=[tf.TensorSpec([], tf.int32, "x")]
+    )
+    tf.saved_model.save(
+        module,
+        str(tmp_path / "other"),
+        signatures={"serving_default": module.f, "sample": module.f},
+    )
+    outputs = judge(tmp_path / "other")
+    assert not outputs.metrics["blessed"]
+    assert "latents" in outputs.metrics["reasons"][0]
+
+
+def test_a_damaged_model(judge, tmp_path: pathlib.Path) -> None:
+    _save(draw_stripes, tmp_path / "other")
+    (tmp_path / "other" / "saved_model.pb").write_bytes(b"no protobuf")
+    outputs = judge(tmp_path / "other")
+    assert not outputs.metrics["blessed"]
+    assert "damaged" in outputs.metrics["reasons"][0]
+
+
+def test_is_compared_with_the_newest_pushed_version(
+    judge, tmp_path: pathlib.Path
+) -> None:
+    serving = tmp_path / "serving"
+    first = judge(draw_stripes, serving_dir=serving)
+    assert first.metrics["baseline"] is None
+    assert first.metrics["figures"]["frechet_28"]["baseline"] is None
+    _save(draw_noise, serving / "3")
+    _save(draw_stripes, serving / "20")
+    lenient = dataclasses.replace(CONFIG, max_frechet_share=None)
+    second = judge(draw_blurred, lenient, serving_dir=serving, number=2)
+    assert second.metrics["baseline"] == str(serving / "20")
+    figure = second.metrics["figures"]["frechet_28"]
+    assert figure["baseline"] == pytest.approx(
+        first.metrics["figures"]["frechet_28"]["value"], rel=1e-3
+    )
+    assert not second.metrics["blessed"]
+    assert "--evaluate.max-worsening" in " ".join(second.metrics["reasons"])
+    third = judge(draw_stripes, serving_dir=serving, number=3)
+    assert third.metrics["blessed"]
+    alone = dataclasses.replace(CONFIG, baseline="none")
+    fourth = judge(draw_stripes, alone, serving_dir=serving, number=4)
+    assert fourth.metrics["baseline"] is None
+
+
+def _nothing_is_left(tmp_path: pathlib.Path) -> None:
+    left = [path for path in (tmp_path / "run-1").rglob("*") if path.is_file()]
+    assert not [path for path in left if "model" not in path.parts], left
+
+
+def test_damaged_pushed_version(judge, tmp_path: pathlib.Path) -> None:
+    serving = tmp_path / "serving"
+    _save(draw_stripes, serving / "5")
+    (serving / "5" / "saved_model.pb").write_bytes(b"no protobuf")
+    with pytest.raises(RunError, match=r"serving/5.*--evaluate.baseline none"):
+        judge(draw_stripes, serving_dir=serving)
+    _nothing_is_left(tmp_path)
+
+
+def test_classifier_of_another_dataset(judge, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(RunError, match=r"stripes:1.0.0.*mnist:3.0.1"):
+        judge(draw_stripes, dataset="mnist:3.0.1")
+    _nothing_is_left(tmp_path)
+
+
+def test_fewer_test_images_than_asked_for(judge, tmp_path: pathlib.Path) -> None:
+    config = dataclasses.replace(CONFIG, num_images=301)
+    with pytest.raises(RunError, match=r"300 test images.*301.*--evaluate.num-images"):
+        judge(draw_stripes, config)
+    _nothing_is_left(tmp_path)

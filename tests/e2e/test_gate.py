@@ -1,0 +1,100 @@
+"""The judge decides what is pushed, and a person is told why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from local_pipeline import COMPONENTS, Pipeline
+
+CACHED = "answered from the cache"
+NEVER = ["--evaluate.max-frechet", "0"]
+
+
+def _metrics(pipeline: Pipeline) -> dict:
+    """What the newest judgement found."""
+    files = pipeline.root.glob("GanEvaluator/evaluation/*/metrics.json")
+    newest = max(files, key=lambda path: int(path.parent.name))
+    return json.loads(newest.read_text())
+
+
+def test_summary_names_figures_floor_ceiling_and_decision(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pipeline.run(capsys)
+    assert run.status == 0
+    for words in (
+        "2 x 300 generated images against 300 of 'test' of garments:1.0.0",
+        "cnn64-1",
+        "150 training",
+        "floor  ceiling",
+        "Frechet distance, 28x28",
+        "Coverage",
+        "Blessed: the generator was pushed.",
+        "metrics.json",
+    ):
+        assert words in run.output
+    found = _metrics(pipeline)
+    figure = found["figures"]["frechet_28"]
+    assert f"{figure['value']:.3f} ± {figure['std']:.3f}" in run.output
+
+
+def test_not_blessed_is_not_pushed_and_a_finished_run(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    before = pipeline.versions
+    run = pipeline.run(capsys, "--train.seed", "30", *NEVER)
+    assert run.status == 0
+    assert run.error == ""
+    assert "Not blessed" in run.output
+    assert "--evaluate.max-frechet" in run.output
+    assert f"serving/{before[-1]} stays served" in " ".join(
+        run.output.replace("│", " ").split()
+    )
+    assert "Pushed generator:" not in run.output
+    assert pipeline.versions == before
+    again = pipeline.run(capsys, "--train.seed", "30", *NEVER)
+    assert again.outcomes == dict.fromkeys(COMPONENTS, CACHED)
+    assert "Not blessed" in again.output
+    assert pipeline.versions == before
+
+
+def test_second_blessed_run_is_compared_with_the_first(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    served = pipeline.versions[-1]
+    run = pipeline.run(capsys, "--train.seed", "31")
+    assert run.status == 0
+    assert "last blessed" in run.output
+    found = _metrics(pipeline)
+    assert found["baseline"] == str(pipeline.root / "serving" / served)
+    assert found["figures"]["frechet_28"]["baseline"] > 0
+    assert len(pipeline.versions) > 1
+    assert pipeline.versions[-1] != served
+
+
+def test_ml_metadata_may_name_the_last_blessed_generator(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--evaluate.baseline", "resolver"]
+    assert pipeline.run(capsys).status == 0
+    run = pipeline.run(capsys, "--train.seed", "32", *flags)
+    assert run.status == 0, run.error
+    assert "LastBlessed" in run.output
+    assert "/Trainer/model/" in _metrics(pipeline)["baseline"]
+    assert "last blessed" in run.output
+
+
+def test_more_images_than_the_test_split_has(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    before = pipeline.versions
+    run = pipeline.run(capsys, "--evaluate.num-images", "301")
+    assert run.status == 1
+    (line,) = run.error.splitlines()
+    assert "300 test images" in line
+    assert "301" in line
+    assert pipeline.versions == before

@@ -1,0 +1,101 @@
+"""All figures together: floor, ceiling, and worse images between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import tensorflow as tf
+
+from msg_modules.errors import RunError
+from msg_modules.metrics.yardstick import METRICS, Yardstick
+from msg_modules.preprocessing import make_pyramid
+
+NUM = 200
+
+
+def _pyramid(images: np.ndarray) -> list[np.ndarray]:
+    return [scale.numpy() for scale in make_pyramid(tf.constant(images, tf.float32))]
+
+
+@pytest.fixture(scope="module")
+def yardstick(stripes_classifier, make_stripes) -> Yardstick:
+    train, _ = make_stripes(600, seed=0)
+    test, _ = make_stripes(NUM, seed=1)
+    return Yardstick(stripes_classifier, _pyramid(train), _pyramid(test))
+
+
+@pytest.fixture(scope="module")
+def new_images(make_stripes) -> np.ndarray:
+    return make_stripes(NUM, seed=2)[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "strengths"),
+    [
+        ("noise", (0.0, 0.3, 0.6, 1.2)),
+        ("blur", (0.0, 0.8, 1.2, 2.0)),
+    ],
+)
+def test_distances_grow_with_noise_and_blur_from_floor_to_ceiling(
+    yardstick: Yardstick, new_images: np.ndarray, spoil: str, strengths: tuple
+) -> None:
+    random = np.random.default_rng(0).normal(size=new_images.shape)
+    floor, ceiling = yardstick.floor().figures, yardstick.ceiling().figures
+    found = []
+    for strength in strengths:
+        images = (
+            np.clip(new_images + strength * random, -1, 1)
+            if spoil == "noise"
+            else scipy.ndimage.gaussian_filter(new_images, [0, strength, strength, 0])
+        )
+        found.append(yardstick.measure(_pyramid(images)).figures)
+    for name in ("frechet_28", "kernel"):
+        values = [figures[name] for figures in found]
+        assert values == sorted(values), name
+    assert found[0]["frechet_28"] < 0.1 * found[-1]["frechet_28"]
+    assert found[0]["frechet_28"] < floor["frechet_28"] + 0.02 * ceiling["frechet_28"]
+    assert found[0]["coverage"] > 0.8 > found[-1]["coverage"]
+
+
+def test_every_metric_is_measured_and_repeats(
+    yardstick: Yardstick, new_images: np.ndarray
+) -> None:
+    pyramid = _pyramid(new_images)
+    first, second = yardstick.measure(pyramid), yardstick.measure(pyramid)
+    assert list(first.figures) == list(METRICS)
+    assert first.figures == second.figures
+    assert np.isfinite(list(first.figures.values())).all()
+
+
+def test_lost_classes_show(yardstick: Yardstick, make_stripes) -> None:
+    images, labels = make_stripes(900, seed=3)
+    whole = yardstick.measure(_pyramid(images[:NUM]))
+    one = yardstick.measure(_pyramid(images[labels == 0][:NUM]))
+    assert one.figures["class_entropy"] < 0.2 < whole.figures["class_entropy"]
+    assert one.figures["class_distance"] == pytest.approx(2 / 3, abs=0.15)
+    assert whole.figures["class_distance"] < 0.15
+    assert one.class_shares[0] > 0.95
+
+
+def test_training_images_handed_back_are_found(
+    yardstick: Yardstick, make_stripes, new_images: np.ndarray
+) -> None:
+    train, _ = make_stripes(600, seed=0)
+    copied = yardstick.measure(_pyramid(train)).figures
+    fresh = yardstick.measure(_pyramid(new_images)).figures
+    # Two thirds of them are among the images that are searched.
+    assert copied["nearest_pixels"] < 0.5 * fresh["nearest_pixels"]
+    assert fresh["nearest_pixels"] == pytest.approx(
+        yardstick.floor().figures["nearest_pixels"], rel=0.1
+    )
+
+
+def test_too_few_images(stripes_classifier, make_stripes) -> None:
+    many, few = (_pyramid(make_stripes(num, seed=0)[0]) for num in (50, 9))
+    with pytest.raises(RunError, match="9 test images"):
+        Yardstick(stripes_classifier, many, few)
+    with pytest.raises(RunError, match="9 training images"):
+        Yardstick(stripes_classifier, few, many)
+    with pytest.raises(RunError, match=r"50 test images.*51"):
+        Yardstick(stripes_classifier, many, many, 51)
