@@ -45,9 +45,10 @@ class Checkpoints:
         self._halvings = tf.Variable(0, trainable=False)
         self._saved_step: int | None = None
         self._remove_unfinished()
+        self._counters = _dropout_counters(gan)
         self._manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(
-                gan=gan, halvings=self._halvings, counters=_dropout_counters(gan)
+                gan=gan, halvings=self._halvings, counters=self._counters
             ),
             str(self._directory),
             max_to_keep=keep,
@@ -55,9 +56,9 @@ class Checkpoints:
         )
 
     @property
-    def state(self) -> tf.train.Checkpoint:
-        """Everything that is saved."""
-        return self._manager.checkpoint
+    def state(self) -> list[tf.Module | tf.Variable]:
+        """Everything that is saved, but for TensorFlow's count of the saves."""
+        return [self._gan, self._halvings, *self._counters]
 
     @property
     def saved_step(self) -> int | None:

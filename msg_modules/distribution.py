@@ -6,7 +6,7 @@ import contextlib
 import functools
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -183,19 +183,21 @@ class Team:
         (agreed,) = self._broadcast([tf.constant(number, tf.int64)])
         return int(agreed)
 
-    def copy_from_chief(self, root: tf.Module) -> None:
+    def copy_from_chief(self, state: Sequence[tf.Module | tf.Variable]) -> None:
         """Gives every process the chief's state.
 
         Only the chief reads a checkpoint. What another process sees of the
         directory, an older listing or nothing at all, then does not matter.
 
         Args:
-          root: All variables that a checkpoint of it would hold are copied.
+          state: All variables that a checkpoint of these would hold are copied;
+            they must be the same ones in every process.
         """
         if self._is_alone:
             return
         variables = [
             node.value if isinstance(node, keras.Variable) else node
+            for root in state
             for node in tf.train.TrackableView(root).descendants()
             if isinstance(node, (keras.Variable, tf.Variable))
         ]

@@ -14,10 +14,12 @@ from msg_modules.configs import ModelConfig, TrainConfig
 
 SIZES = (7, 14, 28)
 MODEL = ModelConfig(network="compact", latent_dim=8)
-# The penalty is strong and the average short, so that both show in six steps.
+# The penalty is strong and the average short, so that both show in six steps. Without
+# momentum, six steps of Adam would make much of little differences.
 RECIPE = TrainConfig(
     steps=6,
     batch_size=8,
+    beta_1=0.5,
     r1_gamma=5.0,
     penalty_interval=2,
     ema_half_life=20,

@@ -44,6 +44,7 @@ def command(trained: Any, examples: pathlib.Path) -> Callable:
             "model.latent-dim": trained.model.latent_dim,
             "train.steps": steps,
             "train.batch-size": recipe.batch_size // 2,
+            "train.beta-1": recipe.beta_1,
             "train.r1-gamma": recipe.r1_gamma,
             "train.penalty-interval": recipe.penalty_interval,
             "train.ema-half-life": recipe.ema_half_life,
@@ -94,9 +95,10 @@ def test_two_workers_train_like_one_process_with_the_same_global_batch(
 
     assert seen.keys() == wanted.keys()
     for name, array in wanted.items():
-        # As a norm: see test_training.py.
+        # As a norm, and moments with more room: see test_training.py.
         distance = np.linalg.norm(seen[name].astype(float) - array)
-        assert distance <= 0.02 * np.linalg.norm(array) + 1e-8, name
+        tolerance = 0.2 if "optimizer" in name else 0.02
+        assert distance <= tolerance * np.linalg.norm(array) + 1e-8, name
     for line, other in zip(
         reporting.read_stats(_run(undisturbed, SHORT)),
         reporting.read_stats(trained.directory),
