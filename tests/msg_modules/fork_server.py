@@ -24,7 +24,7 @@ from msg_modules.configs import ModelConfig, TrainConfig  # noqa: E402
 # A checkpoint at every second step: a kill comes often while one is written. Without
 # the penalty, whose second derivatives double the time of each start.
 RECIPE = TrainConfig(
-    steps=100,
+    steps=180,
     batch_size=4,
     r1_gamma=0.0,
     strategy="one_device",

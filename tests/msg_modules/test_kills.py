@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import random
@@ -71,14 +72,15 @@ def _result(directory: pathlib.Path) -> list[np.ndarray]:
         return [result[name] for name in result.files]
 
 
-def _wait_for_writes(directory: pathlib.Path, server: Server, number: int) -> None:
-    """Waits until the process begins to write its next, second, ... checkpoint."""
+def _wait(directory: pathlib.Path, server: Server, writes: int, seconds: float) -> None:
+    """Waits until so many checkpoints have begun to be written, or for so long."""
     kept = directory / "checkpoints"
     known = set(kept.glob("*_temp"))
-    while number and server.is_running():
+    deadline = time.monotonic() + seconds
+    while writes and time.monotonic() < deadline and server.is_running():
         time.sleep(0.001)
         now = set(kept.glob("*_temp"))
-        number -= bool(now - known)
+        writes -= bool(now - known)
         known = now
 
 
@@ -106,14 +108,18 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_the_run_never_kill
     log = []
     for attempt in range(KILLS):
         pid = server.start(directory)
-        # Every other time while a checkpoint is written.
-        writes = moments.randint(1, 3) if attempt % 2 else 0
-        delay = moments.uniform(0, 0.03 if writes else 0.6 * seconds)
-        _wait_for_writes(directory, server, writes)
+        # Every other time while a checkpoint is written, else at any time; never so
+        # late that the training could come to its end before all kills.
+        if attempt % 2:
+            moment = {"writes": moments.randint(1, 3), "seconds": math.inf}
+        else:
+            moment = {"writes": 3, "seconds": moments.uniform(0, 0.6 * seconds)}
+        delay = moments.uniform(0, 0.03)
+        _wait(directory, server, **moment)
         time.sleep(delay)
         os.kill(pid, signal.SIGKILL)
         status = server.status()
-        log.append((writes, delay, status, _has_unfinished(directory)))
+        log.append((moment, delay, status, _has_unfinished(directory)))
 
     server.start(directory)
     assert server.status() == 0, log
@@ -125,4 +131,4 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_the_run_never_kill
         np.testing.assert_array_equal(seen, value, err_msg=str(log))
     # Each report is there, once. (A mean covers the steps since the last start.)
     steps = [line["step"] for line in reporting.read_stats(directory)]
-    assert steps == list(range(5, 101, 5))
+    assert steps == list(range(5, 181, 5))
