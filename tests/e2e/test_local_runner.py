@@ -25,7 +25,7 @@ def test_first_run_leaves_pictures_and_a_generator(pipeline: Pipeline) -> None:
         assert animation.n_frames == 2
     stats = [json.loads(line) for line in (latest / "stats.jsonl").open()]
     assert [line["images"] for line in stats] == [32, 64, 96]
-    (version,) = pipeline.versions
+    version = pipeline.versions[0]
     generator = tf.saved_model.load(str(pipeline.root / "serving" / version))
     images = generator.signatures["sample"](
         num_images=tf.constant(3), seed=tf.constant(1, tf.int64)
