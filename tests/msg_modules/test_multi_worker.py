@@ -105,7 +105,8 @@ def test_two_workers_train_like_one_process_with_the_same_global_batch(
         strict=True,
     ):
         assert (line["step"], line["images"]) == (other["step"], other["images"])
-        for name in METRICS:
+        # Of gradients it is the mean of each replica's own norm.
+        for name in (m for m in METRICS if not m.endswith("gradient_norm")):
             assert line[name] == pytest.approx(other[name], rel=1e-3)
 
 

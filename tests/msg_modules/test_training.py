@@ -224,7 +224,8 @@ def test_two_replicas_train_like_one_with_the_same_global_batch(
         strict=True,
     ):
         assert line["images"] == wanted["images"]
-        for name in METRICS:
+        # Of gradients it is the mean of each replica's own norm.
+        for name in (m for m in METRICS if not m.endswith("gradient_norm")):
             assert line[name] == pytest.approx(wanted[name], rel=1e-3)
 
 
