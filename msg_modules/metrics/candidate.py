@@ -12,7 +12,7 @@ from msg_modules.metrics.images import quantise
 from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
 from msg_modules.sampling import Generator, load_generator
 
-_CHUNK = 500
+_CHUNK = 250
 # Rounding of a tanh.
 _TOLERANCE = 1e-5
 

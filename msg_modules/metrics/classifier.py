@@ -28,7 +28,7 @@ EXTRACTOR = "cnn64-1"
 FEATURE_DIM = 64
 
 _MODEL_FILE, _INFO_FILE = "classifier.keras", "classifier.json"
-_CHUNK = 1000
+_CHUNK = 250
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,13 +43,13 @@ def test_says_where_it_comes_from(stripes_classifier) -> None:
 
 
 def test_features_do_not_depend_on_the_chunks(stripes_classifier, make_stripes) -> None:
-    images, _ = make_stripes(1003, seed=1)
+    images, _ = make_stripes(503, seed=1)
     together = stripes_classifier.features(images)
-    assert together.shape == (1003, classifier.FEATURE_DIM)
+    assert together.shape == (503, classifier.FEATURE_DIM)
     alone = np.concatenate(
-        [stripes_classifier.features(images[i : i + 1]) for i in (0, 999, 1000, 1002)]
+        [stripes_classifier.features(images[i : i + 1]) for i in (0, 249, 250, 502)]
     )
-    np.testing.assert_allclose(together[[0, 999, 1000, 1002]], alone, atol=1e-4)
+    np.testing.assert_allclose(together[[0, 249, 250, 502]], alone, atol=1e-4)
 
 
 def test_another_process_loads_it_without_tfx(
