@@ -88,9 +88,8 @@ class Judge:
           reference: The real images to be compared with.
           directory: Where the classifier is kept.
         """
-        from msg_modules.metrics import classifier, frechet
-
         from msg_modules.configs import ClassifierConfig
+        from msg_modules.metrics import classifier, frechet
 
         if not directory.exists():
             classifier.train_classifier(
