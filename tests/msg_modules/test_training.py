@@ -342,7 +342,8 @@ def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
     quick = run_steps(batches(0.0), tf.constant(3))
     whole = time.monotonic() - start
 
-    assert float(slow.data_seconds) >= 3 * 0.5
+    # Most of three waits: a stream may begin before it is asked.
+    assert float(slow.data_seconds) > 2 * 0.5
     assert 0 < float(quick.data_seconds) < whole
 
 
