@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import pytest
+from local_pipeline import BLESS_ALL
 from tfx.orchestration import metadata
 
 from pipeline import local_cli
@@ -22,8 +23,15 @@ def _is_prepared() -> bool:
 def test_all_of_fashion_mnist_goes_through_quickstart(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--pipeline-root", str(tmp_path), "--train.steps", "20"]
-    assert local_cli.main(flags) == 0
+    flags = {
+        "--pipeline-root": str(tmp_path),
+        "--train.steps": "20",
+        "--classifier.epochs": "1",
+        "--evaluate.num-images": "1000",
+        "--evaluate.num-seeds": "1",
+    }
+    arguments = [word for flag in flags.items() for word in flag]
+    assert local_cli.main([*arguments, *BLESS_ALL]) == 0
     output = capsys.readouterr().out
     assert "Dataset fashion_mnist:" in output
     assert "garments" not in output
