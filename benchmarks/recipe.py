@@ -12,21 +12,16 @@ speed drifts is as fair to one as to the other. `--rows` takes some rows only.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import pathlib
 import statistics
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import quality
 import tyro
 
 from msg_modules import console
-
-if TYPE_CHECKING:
-    import keras
 
 AS_IT_IS = "as it is"
 
@@ -38,12 +33,10 @@ class Row:
     Attributes:
       recipe: Fields of `TrainConfig` that differ.
       latent_dim: Length of the latent vector, if that differs.
-      network: Arguments of `compact.build` that differ.
     """
 
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     latent_dim: int | None = None
-    network: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 ROWS: dict[str, Row] = {
@@ -120,21 +113,14 @@ def _train_all(
 ) -> dict[str, dict[str, float]]:
     import ours
 
-    from msg_modules import models
     from msg_modules.configs import ModelConfig, TrainConfig
-    from msg_modules.models import compact
 
     trainings, recipes = {}, {}
     for name in names:
         row = ROWS[name]
-        network: Callable[[int], tuple[keras.Model, keras.Model]] = functools.partial(
-            compact.build, **row.network
-        )
-        models.NETWORKS[name] = network
         model = ModelConfig()
-        model = dataclasses.replace(
-            model, network=name, latent_dim=row.latent_dim or model.latent_dim
-        )
+        if row.latent_dim:
+            model = dataclasses.replace(model, latent_dim=row.latent_dim)
         recipes[name] = dataclasses.replace(TrainConfig(seed=seed), **row.recipe)
         trainings[name] = ours.Training(pyramids, model, recipes[name])
         trainings[name].run(2)  # traces

@@ -216,12 +216,12 @@ def _train(
         )
     )
     run_steps = training.compile_steps(strategy, gan, train)
-    run_steps(batches, tf.constant(2)).numpy()  # traces
+    run_steps(batches, tf.constant(2)).sums.numpy()  # traces
     weight = strategy.experimental_local_results(gan.generator.variables[0].value)[0]
     connection.send("GPU" if "GPU" in weight.device else "CPU")
     while True:
         steps = connection.recv()
-        run_steps(batches, tf.constant(steps)).numpy()
+        run_steps(batches, tf.constant(steps)).sums.numpy()
         connection.send(None)
 
 

@@ -52,7 +52,7 @@ class Args:
     """How long a turn lasts at the least."""
 
     variants: bool = False
-    """Also measure XLA and reduced precision."""
+    """Also measure XLA."""
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         "tutorial",
         "compact",
         "compact, no input",
-        *(["compact, XLA", "compact, bfloat16"] if args.variants else []),
+        *(["compact, XLA"] if args.variants else []),
     ]
     contenders: dict[str, _Contender] = {}
     rates: dict[str, list[float]] = {name: [] for name in names}
@@ -190,10 +190,6 @@ def _build(name: str, batch_size: int) -> tuple[Run, tuple[keras.Model, keras.Mo
         recipe = dataclasses.replace(
             recipe, beta_1=0.9, beta_2=0.999, r1_gamma=0.0, ema_half_life=0
         )
-    if name == "compact, bfloat16":
-        import keras
-
-        keras.config.set_dtype_policy("mixed_bfloat16")
     training = ours.Training(
         images, model, recipe, in_memory=name == "compact, no input"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from msg_modules import console, interruption
+from msg_modules import console, files, interruption
 from msg_modules.configs import EvaluateConfig, ModelConfig, TrainConfig
 from msg_modules.errors import ConfigError, Interrupted, RunError
 
@@ -151,9 +151,7 @@ def evaluate(
     console.say(f"{found['model']}: {verdict}.")
     if output:
         with _writing(output):
-            part = output.with_name(f".{output.name}.part")
-            part.write_text(json.dumps(found, indent=2) + "\n")
-            part.replace(output)
+            files.write_whole(output, json.dumps(found, indent=2) + "\n")
 
 
 @app.command

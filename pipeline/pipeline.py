@@ -16,11 +16,13 @@ from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
 from msg_modules import (
     checkpoints,
+    cluster,
     curves,
     dataset,
     determinism,
     distribution,
     export,
+    files,
     gan,
     health,
     interruption,
@@ -47,10 +49,12 @@ _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 _WEIGHTS_CODE = (dataset, gan, losses, models, penalties, training)
 _RESULTS_CODE = (
     checkpoints,
+    cluster,
     curves,
     determinism,
     distribution,
     export,
+    files,
     health,
     interruption,
     reporting,
@@ -58,7 +62,7 @@ _RESULTS_CODE = (
     trainer,
     work_dirs,
 )
-_JUDGING_CODE = (dataset, gan_evaluator, metrics, preprocessing, sampling)
+_JUDGING_CODE = (dataset, files, gan_evaluator, metrics, preprocessing, sampling)
 
 
 def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:

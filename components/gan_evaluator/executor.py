@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from msg_modules import console, dataset
+from msg_modules import console, dataset, files
 from msg_modules.configs import EvaluateConfig
 from msg_modules.errors import RunError
 from msg_modules.metrics import candidate, judge
@@ -156,6 +156,4 @@ def _judge(
 
 def _write(path: pathlib.Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    files.write_whole(path, text)

@@ -10,7 +10,7 @@ from msg_modules.models import compact, tutorial
 
 Networks = tuple[keras.Model, keras.Model]
 
-NETWORKS: dict[str, Callable[[int], Networks]] = {
+_NETWORKS: dict[str, Callable[[int], Networks]] = {
     "compact": compact.build,
     "tutorial": tutorial.build,
 }
@@ -28,4 +28,4 @@ def build(network: str, latent_dim: int) -> Networks:
       each `[batch, size, size, 1]` in [-1, 1]; and the discriminator, pyramid ->
       logits `[batch, 1]`.
     """
-    return NETWORKS[network](latent_dim)
+    return _NETWORKS[network](latent_dim)
