@@ -97,7 +97,7 @@ def _print(
         title_justify="left",
     )
     for column in ("", "images/s", "to article", "to article, oneDNN", "of the peak"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column else "left")
     for name, seen in rates.items():
         table.add_row(
             name,
