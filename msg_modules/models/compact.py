@@ -54,7 +54,9 @@ def build_discriminator() -> keras.Model:
     x = _leaky(layers.Conv2D(64, 3, strides=2, padding="same")(x))
     x = layers.Flatten()(x)
     return keras.Model(
-        [image_7, image_14, image_28], layers.Dense(1)(x), name="discriminator"
+        [image_7, image_14, image_28],
+        layers.Dense(1, dtype="float32")(x),
+        name="discriminator",
     )
 
 
@@ -75,9 +77,9 @@ def _norm_relu(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _to_image(x: keras.KerasTensor, kernel_size: int, name: str) -> keras.KerasTensor:
-    return layers.Conv2D(1, kernel_size, padding="same", activation="tanh", name=name)(
-        x
-    )
+    return layers.Conv2D(
+        1, kernel_size, padding="same", activation="tanh", name=name, dtype="float32"
+    )(x)
 
 
 def _leaky(x: keras.KerasTensor) -> keras.KerasTensor:
