@@ -1,14 +1,22 @@
-"""Using a pushed generator: TensorFlow and NumPy, nothing of the pipeline."""
+"""Using a pushed generator: TensorFlow, NumPy and Pillow, nothing of the pipeline."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
+import PIL.Image
 import tensorflow as tf
 
+from msg_modules import sheets
 from msg_modules.errors import ConfigError
-from msg_modules.preprocessing import PYRAMID_KEYS
+from msg_modules.latents import check_request, draw_latents, interpolate_latents
+from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+
+_BATCH = 256
+# Latents of a stream come in blocks of as many images: they alone grow with it.
+_BLOCK = 65_536
 
 
 class Generator:
@@ -39,25 +47,101 @@ class Generator:
 
         Returns:
           `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest first.
+
+        Raises:
+          ConfigError: If the latents have another shape, or are not finite.
         """
         latents = np.asarray(latents, np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ConfigError(
+                f"latents have the shape {list(latents.shape)}; this generator takes"
+                f" [N, {self.latent_dim}]."
+            )
+        if not np.all(np.isfinite(latents)):
+            raise ConfigError("latents hold NaN or infinite values; mend them.")
         return _arrays(self._generate(latents=tf.constant(latents)))
 
-    def sample(self, num_images: int, seed: int = 0) -> tuple[np.ndarray, ...]:
-        """Draws images of latents that depend on the seed alone.
+    def sample(
+        self, num_images: int, seed: int = 0, truncation: float = 1.0
+    ) -> tuple[np.ndarray, ...]:
+        """Draws images of latents that depend on the seed alone, all at once.
 
         Args:
-          num_images: How many.
-          seed: The same seed gives the same images.
+          num_images: How many; `stream` draws many in little memory.
+          seed: The same seed gives the same images; 64 bits.
+          truncation: See `latents.draw_latents`.
 
         Returns:
           `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest first.
+
+        Raises:
+          ConfigError: If an argument is out of its range.
         """
+        if truncation != 1:
+            return self.generate(
+                draw_latents(num_images, self.latent_dim, seed, truncation)
+            )
+        check_request(num_images, seed, truncation)
         return _arrays(
             self._sample(
-                num_images=tf.constant(num_images), seed=tf.constant(seed, tf.int64)
+                num_images=tf.constant(num_images, tf.int32),
+                seed=tf.constant(seed, tf.int64),
             )
         )
+
+    def stream(
+        self, num_images: int, seed: int = 0, truncation: float = 1.0
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """Draws any number of images in memory that does not grow with it.
+
+        The first 65,536 are those of `sample`.
+
+        Args:
+          num_images: How many in all.
+          seed: The same seed gives the same images; 64 bits.
+          truncation: See `latents.draw_latents`.
+
+        Yields:
+          A batch of them: `[batch, size, size, 1]` in [-1, 1] for each scale,
+          smallest first.
+
+        Raises:
+          ConfigError: If an argument is out of its range.
+        """
+        check_request(num_images, seed, truncation)
+        for block, first in enumerate(range(0, num_images, _BLOCK)):
+            size = min(_BLOCK, num_images - first)
+            latents = draw_latents(size, self.latent_dim, seed, truncation, block)
+            for start in range(0, size, _BATCH):
+                yield self.generate(latents[start : start + _BATCH])
+
+    def interpolate(
+        self, start: np.ndarray, end: np.ndarray, steps: int, spherical: bool = True
+    ) -> tuple[np.ndarray, ...]:
+        """Draws the images on the way from one latent vector to another.
+
+        Args:
+          start: float32 `[latent_dim]`, the first image's.
+          end: float32 `[latent_dim]`, the last image's.
+          steps: How many images, both included; at least 2.
+          spherical: See `latents.interpolate_latents`.
+
+        Returns:
+          `[steps, size, size, 1]` in [-1, 1] for each scale, smallest first.
+
+        Raises:
+          ConfigError: If an argument is wrong, or there is no shortest way.
+        """
+        return self.generate(interpolate_latents(start, end, steps, spherical))
+
+
+def to_pictures(images: np.ndarray) -> list[PIL.Image.Image]:
+    """Images as Pillow's, one pixel for each value.
+
+    Args:
+      images: `[num_images, size, size, 1]` in [-1, 1], one scale of a pyramid.
+    """
+    return [PIL.Image.fromarray(image) for image in sheets.to_uint8(images)[..., 0]]
 
 
 def _arrays(outputs: dict[str, tf.Tensor]) -> tuple[np.ndarray, ...]:
@@ -75,9 +159,9 @@ def load_generator(path: str | pathlib.Path) -> Generator:
       The generator.
 
     Raises:
-      ConfigError: If there is no generator.
+      ConfigError: If there is no SavedModel, or it has other signatures.
     """
-    version = _find_version(pathlib.Path(path))
+    version = find_version(path)
     try:
         signatures = tf.saved_model.load(str(version)).signatures
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as e:
@@ -91,10 +175,63 @@ def load_generator(path: str | pathlib.Path) -> Generator:
             f"{version} has not got the signature(s) {', '.join(sorted(missing))}; name"
             " a generator that this pipeline pushed."
         )
+    for name in ("serving_default", "sample"):
+        _check_signature(version, name, signatures[name])
     return Generator(version, signatures)
 
 
-def _find_version(path: pathlib.Path) -> pathlib.Path:
+_INPUTS = {
+    "serving_default": {"latents": tf.TensorSpec([None, None], tf.float32)},
+    "sample": {
+        "num_images": tf.TensorSpec([], tf.int32),
+        "seed": tf.TensorSpec([], tf.int64),
+    },
+}
+_OUTPUTS = {
+    key: tf.TensorSpec([None, size, size, 1], tf.float32)
+    for key, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
+}
+
+
+def _check_signature(
+    version: pathlib.Path,
+    name: str,
+    signature: tf.types.experimental.PolymorphicFunction,
+) -> None:
+    found = signature.structured_input_signature[1], signature.structured_outputs
+    for has, wanted, verb in zip(
+        found, (_INPUTS[name], _OUTPUTS), ("take", "return"), strict=True
+    ):
+        for key, spec in wanted.items():
+            if key not in has or not spec.is_compatible_with(has[key]):
+                other = _describe(has[key]) if key in has else "none"
+                raise ConfigError(
+                    f"The signature {name} of {str(version)!r} must {verb} {key!r},"
+                    f" {_describe(spec)}, and has {other}; name a generator that this"
+                    " pipeline pushed."
+                )
+    if name == "serving_default" and found[0]["latents"].shape[1] is None:
+        raise ConfigError(
+            f"The signature serving_default of {str(version)!r} leaves the length of"
+            " its 'latents' open; export it as [N, latent_dim]."
+        )
+
+
+def _describe(spec: tf.TensorSpec) -> str:
+    return f"{spec.dtype.name} {spec.shape}"
+
+
+def find_version(path: str | pathlib.Path) -> pathlib.Path:
+    """The version directory that is meant.
+
+    Args:
+      path: A version directory, or a serving directory, of which the newest
+        complete version is taken.
+
+    Raises:
+      ConfigError: If there is none.
+    """
+    path = pathlib.Path(path)
     if (path / "saved_model.pb").is_file():
         return path
     # A version is complete when saved_model.pb is there: it is copied last.
