@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
+from msg_modules.configs import require
 from msg_modules.errors import ConfigError
 
 _LARGEST_INT32, _LARGEST_INT64 = 2**31 - 1, 2**63 - 1
@@ -39,6 +39,8 @@ def draw_latents(
       ConfigError: If an argument is out of its range.
     """
     check_request(num_images, seed, truncation)
+    import tensorflow as tf
+
     latents = tf.random.stateless_normal(
         [num_images, latent_dim], seed=tf.constant([seed, block], tf.int64)
     )
@@ -74,8 +76,7 @@ def interpolate_latents(
         )
     if not np.all(np.isfinite([start, end])):
         raise ConfigError("start or end holds NaN or infinite values; mend them.")
-    if steps < 2:
-        raise ConfigError(f"steps is {steps}; it must be at least 2.")
+    require(steps >= 2, "steps", steps, "at least 2")
     way = np.linspace(0, 1, steps)[:, None]
     straight = (1 - way) * start + way * end
     lengths = np.linalg.norm([start, end], axis=1)
@@ -102,11 +103,7 @@ def check_request(num_images: int, seed: int, truncation: float) -> None:
     Raises:
       ConfigError: If an argument is out of its range; see `draw_latents`.
     """
-    if not 0 < num_images <= _LARGEST_INT32:
-        raise ConfigError(
-            f"num_images is {num_images}; it must be between 1 and {_LARGEST_INT32}."
-        )
-    if not -_LARGEST_INT64 - 1 <= seed <= _LARGEST_INT64:
-        raise ConfigError(f"seed is {seed}; it must fit into 64 bits.")
-    if not 0 <= truncation <= 1:
-        raise ConfigError(f"truncation is {truncation}; it must be between 0 and 1.")
+    count, bits = f"between 1 and {_LARGEST_INT32}", "a number of 64 bits"
+    require(0 < num_images <= _LARGEST_INT32, "num_images", num_images, count)
+    require(-_LARGEST_INT64 - 1 <= seed <= _LARGEST_INT64, "seed", seed, bits)
+    require(0 <= truncation <= 1, "truncation", truncation, "between 0 and 1")

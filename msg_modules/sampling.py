@@ -59,7 +59,14 @@ class Generator:
             )
         if not np.all(np.isfinite(latents)):
             raise ConfigError("latents hold NaN or infinite values; mend them.")
-        return _arrays(self._generate(latents=tf.constant(latents)))
+        # Many at once would need memory for all their feature maps.
+        batches = [
+            _arrays(
+                self._generate(latents=tf.constant(latents[start : start + _BATCH]))
+            )
+            for start in range(0, max(1, len(latents)), _BATCH)
+        ]
+        return tuple(np.concatenate(scale) for scale in zip(*batches, strict=True))
 
     def sample(
         self, num_images: int, seed: int = 0, truncation: float = 1.0

@@ -372,8 +372,11 @@ import contextlib, io, sys
 from msg_modules import cli
 
 wanted = {
-    "": ("sample", "real", "timelapse"),
+    "": ("sample", "interpolate", "sheet", "real", "timelapse", "info"),
     "sample": ("--model", "--num-images", "--seed", "--scale", "--force"),
+    "interpolate": ("--seeds", "--steps", "--straight"),
+    "sheet": ("--model", "--run", "--truncation"),
+    "info": ("--model",),
     "real": ("--run", "--output", "--num-images"),
     "timelapse": ("--run", "--output"),
 }

@@ -1,0 +1,78 @@
+"""The command that tells what a pushed generator is."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from msg_modules import console
+
+_CARD = "README.md"
+
+
+def info(model: pathlib.Path) -> None:
+    """Prints signatures, size, origin and figures of a pushed generator.
+
+    Args:
+      model: Serving directory, of which the newest version is taken, or one version.
+    """
+    from msg_modules import sampling, saved_models
+
+    # Loading finds out whether all of it is there.
+    version = sampling.load_generator(model).path
+    graph = saved_models.read_meta_graph(version)
+    files = [path for path in version.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    written = datetime.datetime.fromtimestamp(
+        (version / "saved_model.pb").stat().st_mtime
+    )
+    console.say(str(version.resolve()))
+    rows = [
+        *(("signature", line) for line in saved_models.describe_signatures(graph)),
+        ("weights", f"{saved_models.count_weights(version):,} numbers"),
+        ("size", f"{size / 1e6:.2f} MB in {len(files)} files"),
+        (
+            "written",
+            f"{written:%Y-%m-%d %H:%M}, by TensorFlow"
+            f" {graph.meta_info_def.tensorflow_version}",
+        ),
+        *_read_card(version / _CARD),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        console.say(f"  {name:<{width}}  {value}")
+
+
+def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:
+    """What the front matter of the model card says, if there is one."""
+    if not path.is_file():
+        return []
+    import yaml
+
+    try:
+        _, front, _ = path.read_text().split("---\n", 2)
+        return list(_flatten(yaml.safe_load(front)))
+    except (AttributeError, UnicodeDecodeError, ValueError, yaml.YAMLError):
+        return [("card", f"{path.name} has no front matter that can be read")]
+
+
+def _flatten(entries: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in entries.items():
+        if key == "model-index":
+            yield from _figures(value)
+        elif isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{key}", ", ".join(map(str, value))
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _figures(index: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The metrics, as Hugging Face's model cards have them."""
+    for model in index:
+        for result in model.get("results", []):
+            for metric in result.get("metrics", []):
+                yield metric.get("name", metric.get("type")), metric.get("value")
