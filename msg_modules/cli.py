@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tyro
 
 from msg_modules import console, files, interruption
-from msg_modules.commands import model_info, outputs, pictures
+from msg_modules.commands import convert, model_info, outputs, pictures, serve
 from msg_modules.configs import EvaluateConfig, ModelConfig, TrainConfig
 from msg_modules.errors import ConfigError, Interrupted, RunError
 
@@ -23,6 +23,8 @@ for _command in (
     pictures.real,
     pictures.timelapse,
     model_info.info,
+    convert.export,
+    serve.serve,
 ):
     app.command(_command)
 

@@ -266,3 +266,40 @@ class EvaluateConfig:
             value = getattr(self, name)
             wanted = "in [0, 1]"
             require(value is None or 0 <= value <= 1, f"evaluate.{name}", value, wanted)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeLimits:
+    """How much and how long `msg-gan serve` works for a client."""
+
+    max_images: int = 256
+    """Images of one request."""
+
+    max_body_bytes: int = 1_000_000
+    """Length of the body of one request."""
+
+    max_concurrency: int = 128
+    """Requests that are worked on at once; a further one gets status 503."""
+
+    timeout_seconds: float = 30.0
+    """For sending a request (status 408), and for answering it (504)."""
+
+    batch_images: int = 64
+    """Requests that wait are drawn together until they have so many images."""
+
+    batch_wait_ms: float = 2.0
+    """How long the first of them waits for others."""
+
+    poll_seconds: float = 1.0
+    """How often a new version is looked for."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_images", "max_body_bytes", "max_concurrency", "batch_images"):
+            value = getattr(self, name)
+            require(value >= 1, f"limits.{name}", value, "at least 1")
+        for name in ("timeout_seconds", "poll_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"limits.{name}", value, "above 0")
+        require(
+            self.batch_wait_ms >= 0, "limits.batch_wait_ms", self.batch_wait_ms, ">= 0"
+        )

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 import tensorflow as tf
 
@@ -25,19 +26,44 @@ class Generator:
     Attributes:
       latent_dim: Length of a latent vector.
       path: The version directory it was loaded from.
+      model: What TensorFlow has loaded.
     """
 
-    def __init__(
-        self,
-        path: pathlib.Path,
-        signatures: dict[str, tf.types.experimental.PolymorphicFunction],
-    ):
-        """Takes the signatures; use `load_generator`."""
+    def __init__(self, path: pathlib.Path, model: tf.Module):
+        """Takes what TensorFlow has loaded; use `load_generator`."""
         self.path = path
-        self._generate = signatures["serving_default"]
-        self._sample = signatures["sample"]
+        # Kept, because functions hold their variables weakly.
+        self.model = model
+        self._generate = model.signatures["serving_default"]
+        self._sample = model.signatures["sample"]
         inputs = self._generate.structured_input_signature[1]
         self.latent_dim = int(inputs["latents"].shape[1])
+
+    def check_latents(self, latents: npt.ArrayLike) -> np.ndarray:
+        """Latents as this generator takes them.
+
+        Returns:
+          float32 `[num_images, latent_dim]`.
+
+        Raises:
+          ConfigError: If they have another shape, or are not finite.
+        """
+        try:
+            with np.errstate(over="ignore"):
+                latents = np.asarray(latents, np.float32)
+        except (TypeError, ValueError) as e:
+            raise ConfigError(
+                f"latents are no array of numbers; this generator takes"
+                f" [N, {self.latent_dim}]."
+            ) from e
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ConfigError(
+                f"latents have the shape {list(latents.shape)}; this generator takes"
+                f" [N, {self.latent_dim}]."
+            )
+        if not np.all(np.isfinite(latents)):
+            raise ConfigError("latents hold NaN or infinite values; mend them.")
+        return latents
 
     def generate(self, latents: np.ndarray) -> tuple[np.ndarray, ...]:
         """Draws the images of given latents.
@@ -51,14 +77,7 @@ class Generator:
         Raises:
           ConfigError: If the latents have another shape, or are not finite.
         """
-        latents = np.asarray(latents, np.float32)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise ConfigError(
-                f"latents have the shape {list(latents.shape)}; this generator takes"
-                f" [N, {self.latent_dim}]."
-            )
-        if not np.all(np.isfinite(latents)):
-            raise ConfigError("latents hold NaN or infinite values; mend them.")
+        latents = self.check_latents(latents)
         # Many at once would need memory for all their feature maps.
         batches = [
             _arrays(
@@ -137,7 +156,7 @@ class Generator:
           `[steps, size, size, 1]` in [-1, 1] for each scale, smallest first.
 
         Raises:
-          ConfigError: If an argument is wrong, or there is no shortest way.
+          ConfigError: If an argument is wrong.
         """
         return self.generate(interpolate_latents(start, end, steps, spherical))
 
@@ -170,21 +189,21 @@ def load_generator(path: str | pathlib.Path) -> Generator:
     """
     version = find_version(path)
     try:
-        signatures = tf.saved_model.load(str(version)).signatures
+        model = tf.saved_model.load(str(version))
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as e:
         reason = str(e).splitlines()[0]
         raise ConfigError(
             f"The SavedModel in {str(version)!r} is damaged ({reason}); push it again."
         ) from e
-    missing = {"serving_default", "sample"} - set(signatures)
+    missing = {"serving_default", "sample"} - set(model.signatures)
     if missing:
         raise ConfigError(
             f"{version} has not got the signature(s) {', '.join(sorted(missing))}; name"
             " a generator that this pipeline pushed."
         )
     for name in ("serving_default", "sample"):
-        _check_signature(version, name, signatures[name])
-    return Generator(version, signatures)
+        _check_signature(version, name, model.signatures[name])
+    return Generator(version, model)
 
 
 _INPUTS = {

@@ -74,5 +74,7 @@ def _figures(index: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
     """The metrics, as Hugging Face's model cards have them."""
     for model in index:
         for result in model.get("results", []):
+            if name := result.get("dataset", {}).get("name"):
+                yield "dataset", name
             for metric in result.get("metrics", []):
                 yield metric.get("name", metric.get("type")), metric.get("value")

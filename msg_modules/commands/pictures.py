@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import pathlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from msg_modules import console
+from msg_modules import console, scales
 from msg_modules.commands import outputs
 from msg_modules.configs import require
 from msg_modules.errors import ConfigError
+from msg_modules.scales import Scale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from msg_modules.sampling import Generator
 
-Scale = Literal["all", "7", "14", "28"]
-_SCALES: tuple[Scale, ...] = ("7", "14", "28")
 _MOVING = (".gif", outputs.VIDEO_SUFFIX)
 _MAX_STEPS = 10_000
 _ENLARGED = 4
@@ -124,7 +123,7 @@ def interpolate(
     for number, (start, end) in enumerate(itertools.pairwise(ends)):
         part = latents.interpolate_latents(start, end, steps, not straight)
         parts.append(part[1:] if number else part)
-    pyramid = _choose(generator.generate(np.concatenate(parts)), scale)
+    pyramid = scales.choose(generator.generate(np.concatenate(parts)), scale)
     count = len(pyramid[0])
     if suffix == outputs.ARCHIVE_SUFFIX:
         arrays = {f"image_{part.shape[1]}": sheets.to_uint8(part) for part in pyramid}
@@ -240,13 +239,9 @@ def _draw(
     done = 0
     with console.progress("Drawing", num_images) as report:
         for pyramid in generator.stream(num_images, seed, truncation):
-            yield _choose(pyramid, scale)
+            yield scales.choose(pyramid, scale)
             done += len(pyramid[0])
             report(done)
-
-
-def _choose(pyramid: tuple[np.ndarray, ...], scale: Scale) -> tuple[np.ndarray, ...]:
-    return pyramid if scale == "all" else (pyramid[_SCALES.index(scale)],)
 
 
 def _join(batches: Iterator[tuple[np.ndarray, ...]]) -> list[np.ndarray]:

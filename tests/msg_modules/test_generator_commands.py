@@ -320,12 +320,12 @@ _CARD = """---
 license: apache-2.0
 tags: [gan, images]
 training:
-  dataset: stripes:1.0.0
   steps: 1500
 model-index:
 - name: msg-gan
   results:
   - task: {type: unconditional-image-generation}
+    dataset: {type: stripes, name: "stripes:1.0.0"}
     metrics:
     - {type: frechet_28, name: Frechet distance 28x28, value: 1.25}
     - {type: coverage, value: 0.5}
@@ -346,7 +346,8 @@ def test_info_prints_the_figures_of_the_model_card(
     found = {line[1]: line[-1].strip() for line in words}
     assert found["Frechet distance 28x28"] == "1.25"
     assert found["coverage"] == "0.5"
-    assert found["training.dataset"] == "stripes:1.0.0"
+    assert found["dataset"] == "stripes:1.0.0"
+    assert found["training.steps"] == "1500"
     assert found["tags"] == "gan, images"
 
 

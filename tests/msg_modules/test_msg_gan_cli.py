@@ -377,6 +377,8 @@ wanted = {
     "interpolate": ("--seeds", "--steps", "--straight"),
     "sheet": ("--model", "--run", "--truncation"),
     "info": ("--model",),
+    "export": ("--format", "--batch-size"),
+    "serve": ("--host", "--port", "--limits.max-images"),
     "real": ("--run", "--output", "--num-images"),
     "timelapse": ("--run", "--output"),
 }

@@ -1,0 +1,47 @@
+"""The command that makes files for other runtimes."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Literal
+
+from msg_modules import console
+from msg_modules.commands import outputs
+from msg_modules.configs import require
+
+_MAX_BATCH_SIZE = 1024
+
+
+def export(
+    model: pathlib.Path,
+    output: pathlib.Path,
+    format: Literal["onnx", "tflite"],
+    batch_size: int = 1,
+    force: bool = False,
+) -> None:
+    """Makes an ONNX or LiteRT file of a pushed generator.
+
+    It takes `latents`, float32 `[N, latent_dim]`, standard normal, and returns
+    `image_7`, `image_14` and `image_28` in [-1, 1].
+
+    Args:
+      model: Serving directory, of which the newest version is taken, or one version.
+      output: The file to write, such as generator.onnx or generator.tflite.
+      format: `onnx` (extra `onnx`), or `tflite` for LiteRT, once TensorFlow Lite.
+      batch_size: Images that a LiteRT file draws at once; ONNX takes any number.
+      force: Overwrite an existing file.
+    """
+    wanted = f"between 1 and {_MAX_BATCH_SIZE}"
+    require(0 < batch_size <= _MAX_BATCH_SIZE, "batch_size", batch_size, wanted)
+    outputs.check_free(output, force)
+    from msg_modules import conversion, files, sampling
+
+    version = sampling.find_version(model)
+    if format == "onnx":
+        content = conversion.to_onnx(version)
+    else:
+        content = conversion.to_litert(version, batch_size)
+    with outputs.writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        files.write_whole(output, content)
+    console.say(f"{output}: {len(content):,} bytes")

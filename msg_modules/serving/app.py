@@ -1,0 +1,147 @@
+"""A generator over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import pathlib
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import prometheus_client
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from msg_modules import saved_models, scales, sheets
+from msg_modules.configs import ServeLimits, require
+from msg_modules.errors import ConfigError
+from msg_modules.latents import draw_latents
+from msg_modules.sampling import Generator
+from msg_modules.serving import protocol
+from msg_modules.serving.figures import Figures, Observed
+from msg_modules.serving.limits import Limited
+from msg_modules.serving.versions import ServedModel, Version
+
+_MODEL = "/v1/models/{name}"
+_VERSION = _MODEL + "/versions/{version}"
+_Seed = Annotated[int, Query(ge=-(2**63), lt=2**63)]
+_Truncation = Annotated[float, Query(ge=0, le=1)]
+
+
+def create_app(
+    path: pathlib.Path, generator: Generator, name: str, limits: ServeLimits
+) -> FastAPI:
+    """Makes the application.
+
+    Args:
+      path: The serving directory, where newer versions will be, or one version.
+      generator: The version to begin with.
+      name: What the model is called in paths.
+      limits: What a client gets at most.
+    """
+    figures = Figures()
+    model: ServedModel
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        nonlocal model
+        model = ServedModel(path, generator, limits, figures)
+        watching = asyncio.create_task(model.watch())
+        yield
+        watching.cancel()
+        await model.current.batcher.close()
+
+    app = FastAPI(title="MSG-GAN", lifespan=lifespan)
+    app.add_middleware(Limited, limits=limits)
+    app.add_middleware(Observed, figures=figures)
+    _answer_errors_like_tensorflow_serving(app)
+
+    def find(asked_name: str, asked_version: str | None = None) -> Version:
+        current = model.current
+        if asked_name != name or asked_version not in (None, current.name):
+            what = f"{asked_name!r}" + (f" {asked_version}" if asked_version else "")
+            has = f"{name!r}, version {current.name}"
+            raise HTTPException(404, f"The model {what} is not served; {has} is.")
+        return current
+
+    @app.get(_MODEL)
+    @app.get(_VERSION, include_in_schema=False)
+    def status(name: str, version: str | None = None) -> dict[str, Any]:
+        """The version that is served, and its state."""
+        return protocol.status(find(name, version).name)
+
+    @app.get(_MODEL + "/metadata")
+    @app.get(_VERSION + "/metadata", include_in_schema=False)
+    def metadata(name: str, version: str | None = None) -> dict[str, Any]:
+        """The signatures: what they take and return."""
+        found = find(name, version)
+        graph = saved_models.read_meta_graph(found.generator.path)
+        return protocol.metadata(name, found.name, graph)
+
+    @app.post(_MODEL + ":predict")
+    @app.post(_VERSION + ":predict", include_in_schema=False)
+    async def predict(
+        name: str, request: protocol.PredictRequest, version: str | None = None
+    ) -> Response:
+        """Draws images; latents or, with the signature `sample`, a number of them."""
+        found = find(name, version)
+        latents = protocol.to_latents(request, found.generator, limits.max_images)
+        pyramid = await found.batcher.generate(latents)
+        content = protocol.to_json(pyramid, is_row=request.instances is not None)
+        return Response(content, media_type="application/json")
+
+    @app.get("/sample.png", response_class=Response)
+    async def sample(
+        seed: _Seed = 0,
+        num_images: int = 1,
+        scale: scales.Scale = "all",
+        truncation: _Truncation = 1.0,
+    ) -> Response:
+        """A picture of the images of a seed."""
+        wanted = f"between 1 and {limits.max_images}"
+        require(0 < num_images <= limits.max_images, "num_images", num_images, wanted)
+        found = model.current
+        latents = draw_latents(num_images, found.generator.latent_dim, seed, truncation)
+        pyramid = scales.choose(await found.batcher.generate(latents), scale)
+        columns = min(num_images, max(8, round(num_images**0.5)))
+        picture = await asyncio.to_thread(sheets.pyramid_sheet, pyramid, columns)
+        content = io.BytesIO()
+        picture.save(content, "png")
+        return Response(content.getvalue(), media_type="image/png")
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Answers when there is a model and the server has time."""
+        return {"status": "ok", "version": model.current.name}
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Figures for Prometheus."""
+        content = prometheus_client.generate_latest(figures.registry)
+        return Response(content, media_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _answer_errors_like_tensorflow_serving(app: FastAPI) -> None:
+    def answer(status: int, reason: str) -> JSONResponse:
+        return JSONResponse({"error": reason}, status)
+
+    @app.exception_handler(ConfigError)
+    async def wrong(request: Request, error: ConfigError) -> JSONResponse:
+        return answer(400, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(
+        request: Request, error: RequestValidationError
+    ) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return answer(400, f"{place}: {first['msg']}")
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(request: Request, error: StarletteHTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)

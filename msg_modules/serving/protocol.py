@@ -1,0 +1,143 @@
+"""TensorFlow Serving's REST protocol, as far as a generator has use for it.
+
+https://www.tensorflow.org/tfx/serving/api_rest
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from google.protobuf import json_format
+from pydantic import BaseModel, ConfigDict
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+
+from msg_modules.configs import require
+from msg_modules.errors import ConfigError
+from msg_modules.latents import draw_latents
+from msg_modules.preprocessing import PYRAMID_KEYS
+from msg_modules.sampling import Generator
+
+Latents = list[float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class LatentsInstance(_Part):
+    """One image."""
+
+    latents: Latents
+
+
+class LatentsInputs(_Part):
+    """All images."""
+
+    latents: list[Latents]
+
+
+class SampleInputs(_Part):
+    """What the signature `sample` takes."""
+
+    num_images: int
+    seed: int
+
+
+class PredictRequest(_Part):
+    """Row format has `instances`, column format `inputs`."""
+
+    signature_name: Literal["serving_default", "sample"] = "serving_default"
+    instances: list[Latents] | list[LatentsInstance] | None = None
+    inputs: list[Latents] | LatentsInputs | SampleInputs | None = None
+
+
+def to_latents(
+    request: PredictRequest, generator: Generator, max_images: int
+) -> np.ndarray:
+    """The latents that a request asks to draw.
+
+    Args:
+      request: A parsed request.
+      generator: Whose latents they shall be.
+      max_images: The limit of a request.
+
+    Returns:
+      float32 `[num_images, latent_dim]`.
+
+    Raises:
+      ConfigError: If the request does not fit its signature or the generator.
+    """
+    if (request.instances is None) == (request.inputs is None):
+        raise ConfigError("A request has either 'instances' or 'inputs'.")
+    inputs = request.inputs
+    if (request.signature_name == "sample") != isinstance(inputs, SampleInputs):
+        raise ConfigError(
+            "The signature 'sample' takes inputs {'num_images': N, 'seed': S};"
+            " 'serving_default' takes latents."
+        )
+    wanted = f"between 1 and {max_images}"
+    if isinstance(inputs, SampleInputs):
+        count = inputs.num_images
+        require(0 < count <= max_images, "num_images", count, wanted)
+        return draw_latents(count, generator.latent_dim, inputs.seed)
+    rows = inputs.latents if isinstance(inputs, LatentsInputs) else inputs
+    if request.instances is not None:
+        rows = [
+            row.latents if isinstance(row, LatentsInstance) else row
+            for row in request.instances
+        ]
+    assert rows is not None
+    require(0 < len(rows) <= max_images, "The number of latents", len(rows), wanted)
+    return generator.check_latents(rows)
+
+
+def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
+    """The answer to a request.
+
+    Args:
+      pyramid: `[num_images, size, size, 1]` for each scale, smallest first.
+      is_row: An object for each image, or an array for each scale.
+    """
+    scales = [np.ascontiguousarray(scale) for scale in pyramid]
+    answer: dict[str, Any]
+    if is_row:
+        answer = {
+            "predictions": [
+                dict(zip(PYRAMID_KEYS, image, strict=True))
+                for image in zip(*scales, strict=True)
+            ]
+        }
+    else:
+        answer = {"outputs": dict(zip(PYRAMID_KEYS, scales, strict=True))}
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def status(version: str) -> dict[str, Any]:
+    """The state of a version that is served."""
+    return {
+        "model_version_status": [
+            {
+                "version": version,
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
+
+
+def metadata(name: str, version: str, graph: MetaGraphDef) -> dict[str, Any]:
+    """The signatures of a model."""
+    signatures = {
+        key: json_format.MessageToDict(
+            signature,
+            preserving_proto_field_name=True,
+            including_default_value_fields=True,
+        )
+        for key, signature in graph.signature_def.items()
+    }
+    return {
+        "model_spec": {"name": name, "signature_name": "", "version": version},
+        "metadata": {"signature_def": {"signature_def": signatures}},
+    }
