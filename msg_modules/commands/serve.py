@@ -20,7 +20,7 @@ def serve(
     model: pathlib.Path,
     host: str = "127.0.0.1",
     port: int = 8501,
-    name: str = "generator",
+    name: str = "msg_gan",
     limits: ServeLimits = _DEFAULT_LIMITS,
 ) -> None:
     """Serves a generator over HTTP as TensorFlow Serving does; needs the extra `serve`.

@@ -67,7 +67,7 @@ class Server:
 
     @property
     def model(self) -> str:
-        return f"{self.url}/v1/models/generator"
+        return f"{self.url}/v1/models/msg_gan"
 
     def predict(self, **body: object) -> requests.Response:
         return requests.post(f"{self.model}:predict", json=body, timeout=30)
@@ -143,6 +143,21 @@ def test_a_seed_draws_the_images_of_the_signature_sample(
     _assert_same(answer.json()["outputs"], generator.sample(3, 2**40))
 
 
+def test_the_example_of_a_client_prints_an_image(server: Server, repository: str):
+    example = pathlib.Path(repository) / "examples" / "client.py"
+
+    done = subprocess.run(
+        [sys.executable, "-I", str(example), server.url],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    rows = done.stdout.splitlines()
+    assert [len(row) for row in rows] == [28] * 28
+    assert len(set("".join(rows))) > 2
+
+
 @pytest.mark.parametrize("version", ["", "/versions/7"])
 def test_state_and_signatures_are_tensorflow_servings(server: Server, version: str):
     state = requests.get(server.model + version, timeout=30).json()
@@ -151,7 +166,7 @@ def test_state_and_signatures_are_tensorflow_servings(server: Server, version: s
     (status,) = state["model_version_status"]
     assert (status["version"], status["state"]) == ("7", "AVAILABLE")
     assert status["status"] == {"error_code": "OK", "error_message": ""}
-    assert metadata["model_spec"]["name"] == "generator"
+    assert metadata["model_spec"]["name"] == "msg_gan"
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
     latents = signatures["serving_default"]["inputs"]["latents"]
     assert latents["dtype"] == "DT_FLOAT"
@@ -254,12 +269,12 @@ ROW = [0.5] * 8
         (_get("/sample.png?truncation=nan"), 400, "truncation"),
         (_get(f"/sample.png?seed={2**63}"), 400, "seed"),
         (_get("/sample.png?scale=5"), 400, "scale"),
-        (_get("/v1/models/other"), 404, "'other' is not served; 'generator'"),
-        (_get("/v1/models/generator/versions/8"), 404, "version 7"),
+        (_get("/v1/models/other"), 404, "'other' is not served; 'msg_gan'"),
+        (_get("/v1/models/msg_gan/versions/8"), 404, "version 7"),
         (_get("/v1/models/..%2f..%2fetc%2fpasswd"), 404, ""),
         (_get("/v1/models/%00"), 404, ""),
         (_get("/nothing"), 404, "Not Found"),
-        (_get("/v1/models/generator:predict"), 404, ""),
+        (_get("/v1/models/msg_gan:predict"), 404, ""),
     ],
 )
 def test_a_wrong_request_is_told_what_is_wrong(
@@ -292,7 +307,7 @@ def _connect(server: Server) -> socket.socket:
 def test_a_slow_client_hinders_nobody_and_loses_its_connection(server: Server):
     with _connect(server) as slow:
         slow.sendall(
-            b"POST /v1/models/generator:predict HTTP/1.1\r\nHost: x\r\n"
+            b"POST /v1/models/msg_gan:predict HTTP/1.1\r\nHost: x\r\n"
             b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         )
         assert server.predict(instances=[ROW]).status_code == 200
@@ -304,7 +319,7 @@ def test_a_client_that_goes_is_forgotten(server: Server):
     for _ in range(5):
         with _connect(server) as gone:
             gone.sendall(
-                b"POST /v1/models/generator:predict HTTP/1.1\r\nHost: x\r\n"
+                b"POST /v1/models/msg_gan:predict HTTP/1.1\r\nHost: x\r\n"
                 b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
             )
 
@@ -402,7 +417,7 @@ def test_beyond_the_limit_of_concurrency_a_client_is_told_to_come_again(
     waiting = [_connect(server) for _ in range(20)]
     for slow in waiting:
         slow.sendall(
-            b"POST /v1/models/generator:predict HTTP/1.1\r\nHost: x\r\n"
+            b"POST /v1/models/msg_gan:predict HTTP/1.1\r\nHost: x\r\n"
             b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         )
     time.sleep(0.5)
