@@ -59,6 +59,46 @@ class Generator:
             )
         )
 
+    def interpolate(
+        self, start: np.ndarray, end: np.ndarray, steps: int, spherical: bool = True
+    ) -> tuple[np.ndarray, ...]:
+        """Draws the images between two latents; see `interpolate_latents`.
+
+        Returns:
+          `[steps, size, size, 1]` in [-1, 1] for each scale, smallest first.
+        """
+        return self.generate(interpolate_latents(start, end, steps, spherical))
+
+
+def interpolate_latents(
+    start: np.ndarray, end: np.ndarray, steps: int, spherical: bool = True
+) -> np.ndarray:
+    """Latents on the way from one to another, both ends included.
+
+    A straight way between two draws of a normal distribution leads through
+    latents that are shorter than those the generator was trained on; on the
+    sphere they keep their length (Shoemake, "Animating rotation with quaternion
+    curves", SIGGRAPH 1985, section 3.3).
+
+    Args:
+      start: `[latent_dim]`.
+      end: `[latent_dim]`.
+      steps: How many, at least 2.
+      spherical: Whether to go on the sphere or straight.
+
+    Returns:
+      float32 `[steps, latent_dim]`.
+    """
+    shares = np.linspace(0, 1, steps)[:, None]
+    lengths = np.linalg.norm(start) * np.linalg.norm(end)
+    angle = np.arccos(np.clip(np.dot(start, end) / max(lengths, 1e-12), -1, 1))
+    if spherical and np.sin(angle) > 1e-6:
+        weights = np.sin((1 - shares) * angle), np.sin(shares * angle)
+        latents = (weights[0] * start + weights[1] * end) / np.sin(angle)
+    else:
+        latents = (1 - shares) * start + shares * end
+    return latents.astype(np.float32)
+
 
 def _arrays(outputs: dict[str, tf.Tensor]) -> tuple[np.ndarray, ...]:
     return tuple(outputs[name].numpy() for name in PYRAMID_KEYS)

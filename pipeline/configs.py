@@ -51,6 +51,9 @@ class DataConfig:
     num_classes: int | None = None
     """Number of classes, for the check of the labels. Default: what TFDS says."""
 
+    class_names: tuple[str, ...] | None = None
+    """Names of the classes, for the report. Default: what TFDS says."""
+
     schema: str | None = None
     """Schema file (text protobuf) that the examples must satisfy. Default:
     `pipeline/schema.pbtxt` with the dataset's number of classes."""
