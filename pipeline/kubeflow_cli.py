@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msg_modules import console, files
 from msg_modules.configs import require
 from msg_modules.errors import ConfigError, RunError
-from pipeline import cli
+from pipeline import cli, kubeflow_runs
 from pipeline.configs import (
     AUTO_DATASET,
     PRESETS,
@@ -195,4 +195,9 @@ def _show_plan(compiled: Compiled) -> None:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "compile": _compile,
+    "submit": kubeflow_runs.submit,
+    "upload": kubeflow_runs.upload,
+    "schedule": kubeflow_runs.schedule,
+    "status": kubeflow_runs.status,
+    "wait": kubeflow_runs.wait,
 }

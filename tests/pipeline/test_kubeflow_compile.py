@@ -226,7 +226,7 @@ def test_help_imports_neither_tensorflow_nor_tfx_nor_kfp() -> None:
     code = (
         "import sys\n"
         "from pipeline import kubeflow_cli\n"
-        "for command in (['--help'], ['compile', '--help']):\n"
+        "for command in (['--help'], ['compile', '--help'], ['submit', '--help']):\n"
         "    try:\n"
         "        kubeflow_cli.main(command)\n"
         "    except SystemExit as e:\n"
@@ -237,3 +237,4 @@ def test_help_imports_neither_tensorflow_nor_tfx_nor_kfp() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert "--kubeflow.image" in shown
+    assert "--pipeline-root" in shown
