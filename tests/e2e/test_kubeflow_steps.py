@@ -169,6 +169,9 @@ def test_the_image_holds_what_a_step_needs(
         cwd=app,
         check=True,
     )
+    for removed in re.findall(r"^    && rm -r (\S+)", dockerfile, re.MULTILINE):
+        for path in app.glob(removed):
+            shutil.rmtree(path)
     shutil.rmtree(app / "components")
     request = cluster.prepare("SchemaGen")
     away = tmp_path / "home"
