@@ -60,6 +60,7 @@ ROWS: dict[str, Row] = {
     "beta1 0.5": Row({"beta_1": 0.5}),
     "no average": Row({"ema_half_life": 0}),
     "average of 20,000 images": Row({"ema_half_life": 20_000}),
+    "bfloat16": Row({"precision": "bfloat16"}),
     "latents of 32": Row(latent_dim=32),
     "latents of 64": Row(latent_dim=64),
 }

@@ -245,7 +245,7 @@ def _draw(
         title="Fashion-MNIST, time to quality",
     )
     top.grid(alpha=0.3, which="both")
-    top.legend()
+    top.legend(loc=(0.02, 0.6))
     for axes, (name, images) in zip(strips, samples.items(), strict=True):
         axes.imshow(np.hstack(images[..., 0]), cmap="gray", vmin=-1, vmax=1)
         axes.set_axis_off()

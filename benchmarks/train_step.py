@@ -8,7 +8,8 @@ drifts is as fair to one as to the other:
 - `article, oneDNN`: the same with oneDNN's convolutions, which this project switches
   on where TensorFlow leaves them off;
 - `tutorial`: the same networks in this project's loop;
-- `compact`: this project's networks in its loop;
+- `tutorial, bfloat16`: with `--train.precision bfloat16`;
+- `compact` and `compact, bfloat16`: this project's networks in its loop;
 - `compact, no input`: the same on one batch that lies in memory: what the input costs.
 
 For each it prints images per second, the ratios round by round, and the share of the
@@ -64,6 +65,8 @@ def main() -> None:
         "tutorial",
         "compact",
         "compact, no input",
+        "tutorial, bfloat16",
+        "compact, bfloat16",
         *(["compact, XLA"] if args.variants else []),
     ]
     contenders: dict[str, _Contender] = {}
@@ -184,17 +187,18 @@ def _build(name: str, batch_size: int) -> tuple[Run, tuple[keras.Model, keras.Mo
         return theirs.run, (theirs.generator, theirs.discriminator)
     import ours
 
+    network, _, variant = name.partition(", ")
     model, recipe = ModelConfig(), TrainConfig(batch_size=batch_size)
-    if name == "tutorial":
+    if network == "tutorial":
         model = ModelConfig("tutorial", 100)
         recipe = dataclasses.replace(
             recipe, beta_1=0.9, beta_2=0.999, r1_gamma=0.0, ema_half_life=0
         )
-    training = ours.Training(
-        images, model, recipe, in_memory=name == "compact, no input"
-    )
+    if variant == "bfloat16":
+        recipe = dataclasses.replace(recipe, precision="bfloat16")
+    training = ours.Training(images, model, recipe, in_memory=variant == "no input")
     gan = training.gan
-    if name == "compact, XLA":
+    if variant == "XLA":
         gan.replica_step = tf.function(gan.replica_step, jit_compile=True)
     return training.run, (gan.generator, gan.discriminator)
 

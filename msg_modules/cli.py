@@ -6,6 +6,7 @@ import json
 import pathlib
 import signal
 import sys
+import webbrowser
 from collections.abc import Sequence
 
 import tyro
@@ -93,10 +94,45 @@ def evaluate(
     for line in summary.lines(found):
         console.say(line)
     verdict = "; ".join(found["reasons"]) or "nothing speaks against blessing it"
-    console.say(f"{found['model']}: {verdict}.")
+    console.say(f"{found['lineage']['model']}: {verdict}.")
     if output:
         with outputs.writing(output):
             files.write_whole(output, json.dumps(found, indent=2) + "\n")
+
+
+@app.command
+def report(run: pathlib.Path, browser: bool = True) -> None:
+    """Opens the report of the generator that a run judged last.
+
+    Args:
+      run: Pipeline root of a run that has judged a generator.
+      browser: Open it in the browser; its path is printed in any case.
+    """
+    from msg_modules.evaluations import REPORT_FILE, newest_evaluation
+
+    page = newest_evaluation(run) / REPORT_FILE
+    console.say(str(page))
+    if browser:
+        webbrowser.open(page.absolute().as_uri())
+
+
+@app.command
+def runs(root: pathlib.Path = pathlib.Path("output")) -> None:
+    """Lists the generators that were judged, from ML Metadata.
+
+    Args:
+      root: A pipeline root, or a directory of several.
+    """
+    from msg_modules import evaluations, evaluations_table
+
+    name = evaluations.STORE_FILE
+    stores = sorted({*root.glob(name), *root.glob(f"*/{name}")})
+    if not stores:
+        raise ConfigError(
+            f"There is no {name} in {str(root)!r} or below; name the pipeline"
+            " root of a run, or the directory of several."
+        )
+    console.show_table(evaluations_table.table(store.parent for store in stores))
 
 
 @app.command

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 import rich.console
 import rich.panel
 import rich.progress
+import rich.table
 import rich.text
 
 console = rich.console.Console(highlight=False, soft_wrap=True)
+_FILE_WIDTH = 160
 error_console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
 
 # What the libraries say at WARNING or above that no user of this project can or
@@ -78,6 +80,12 @@ def fail(message: str) -> None:
     error_console.print(
         f"error: {' '.join(message.split())}", markup=False, style="red"
     )
+
+
+def show_table(table: rich.table.Table) -> None:
+    """Prints a table; a file or another program gets a line for each row."""
+    wide = rich.console.Console(highlight=False, width=_FILE_WIDTH)
+    (console if is_terminal() else wide).print(table)
 
 
 @contextlib.contextmanager

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+def plot_curves(stats: Sequence[dict[str, Any]]) -> Figure:
     """Plots losses and the discriminator's accuracy over the images seen.
 
     Args:
       stats: What `reporting.read_stats` returns.
-      path: The PNG.
     """
     # Neither slows down an import of this module nor needs a display.
     from matplotlib.figure import Figure
@@ -40,6 +42,16 @@ def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
     losses.set_title("Adversarial losses, and images the discriminator tells right")
     accuracies.set_ylim(0, 1)
     accuracies.set_xlabel("real images seen")
+    return figure
+
+
+def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+    """Writes `plot_curves` as a PNG.
+
+    Args:
+      stats: What `reporting.read_stats` returns.
+      path: The PNG.
+    """
     part = path.with_name(f".{path.name}.part.png")
-    figure.savefig(part, dpi=120)
+    plot_curves(stats).savefig(part, dpi=120)
     part.replace(path)

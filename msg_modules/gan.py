@@ -32,7 +32,7 @@ class Gan(tf.Module):
     Attributes:
       generator: Latents -> pyramid; what is trained.
       ema_generator: What is exported: the moving average of the generator, or
-        the generator itself if no average is asked for.
+        the generator itself if no average is asked for. Always float32.
       discriminator: Pyramid -> logits.
       step: Number of finished steps, int64.
     """
@@ -48,11 +48,13 @@ class Gan(tf.Module):
         super().__init__()
         keras.utils.set_random_seed(train.seed)
         self.generator, self.discriminator = models.build(
-            model.network, model.latent_dim
+            model.network, model.latent_dim, train.precision
         )
         self.ema_generator = self.generator
-        if train.ema_half_life:
-            self.ema_generator = keras.models.clone_model(self.generator)
+        if train.exports_copy:
+            self.ema_generator = keras.models.clone_model(
+                self.generator, clone_function=_in_float32
+            )
             self.ema_generator.set_weights(self.generator.get_weights())
         self.generator_optimizer = _adam(
             self.generator, train.generator_learning_rate, train
@@ -244,6 +246,10 @@ class Gan(tf.Module):
 
     def _mean(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(values) / self.global_batch_size
+
+
+def _in_float32(layer: keras.Layer) -> keras.Layer:
+    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
 
 def _adam(

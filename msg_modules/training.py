@@ -16,6 +16,7 @@ from msg_modules import (
     console,
     dataset,
     determinism,
+    draws,
     health,
     interruption,
     sheets,
@@ -47,7 +48,8 @@ def train(
       config: The recipe.
       pyramids: The training images, `[num_images, size, size, 1]` in [-1, 1],
         smallest scale first.
-      work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`.
+      work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`,
+        `draws/`.
 
     Returns:
       The trained networks.
@@ -113,6 +115,7 @@ class _Loop:
             model.latent_dim,
             config.seed,
         )
+        self._draws = draws.Draws(work_dir, model.latent_dim, config.seed)
         self._watch = health.CollapseWatch(pyramids[-1])
         self._run_steps = compile_steps(strategy, gan, config)
 
@@ -125,7 +128,7 @@ class _Loop:
         elif self._config.divergence_retries:
             self._kept.save()  # to go back to
         self._samples.draw_real(self._pyramids)
-        self._samples.drop_after(step)
+        self._drop_after(step)
         return step
 
     def run_from(self, step: int, signals: Sequence[int]) -> int:
@@ -217,7 +220,7 @@ class _Loop:
             f"{diverged}. Going on from step {step:,} with half the learning rates"
             f" ({halvings + 1} of {allowed} times)."
         )
-        self._samples.drop_after(step)
+        self._drop_after(step)
         return step
 
     def stop(self) -> None:
@@ -232,6 +235,11 @@ class _Loop:
     def end(self) -> None:
         """Draws what the trained generator draws."""
         self._samples.draw(self._gan.ema_generator, self._config.steps)
+        self._draws.draw(self._gan.ema_generator, self._config.steps)
+
+    def _drop_after(self, step: int) -> None:
+        self._samples.drop_after(step)
+        self._draws.drop_after(step)
 
     def _take_chiefs_state(self) -> int:
         """Makes what was restored the same everywhere; returns its step."""
@@ -266,6 +274,8 @@ class _Loop:
 
     def _draw(self, reporter: Reporter, step: int) -> None:
         pyramid = self._samples.draw(self._gan.ema_generator, step)
+        if self._draws.is_due(step):
+            self._draws.draw(self._gan.ema_generator, step)
         reporter.show(step, sheets.pyramid_sheet(pyramid))
         self._watch.see_samples(step, pyramid[-1])
 

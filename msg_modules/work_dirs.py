@@ -17,7 +17,14 @@ from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.errors import ConfigError
 
 # What a training writes: a directory that the user named may hold more.
-_CONTENT = ("config.json", "checkpoints", "samples", "stats.jsonl", "tensorboard")
+_CONTENT = (
+    "config.json",
+    "checkpoints",
+    "draws",
+    "samples",
+    "stats.jsonl",
+    "tensorboard",
+)
 _CONFIG = "config.json"
 _FINISHED = "finished"
 # What may differ between two runs of one training.
@@ -166,9 +173,16 @@ def _check_same(path: pathlib.Path, settings: Settings, allow_changed: bool) -> 
 
 def _is_structure(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether a change of it asks for other weights than were saved."""
-    if name == "train.ema_half_life":
-        return bool(old.get(name)) != bool(new.get(name))
+    if name in ("train.ema_half_life", "train.precision"):
+        return _exports_copy(old) != _exports_copy(new)
     return name.startswith("model.")
+
+
+def _exports_copy(settings: dict[str, Any]) -> bool:
+    return TrainConfig(
+        ema_half_life=settings.get("train.ema_half_life", 0),
+        precision=settings.get("train.precision", "float32"),
+    ).exports_copy
 
 
 def _flat(settings: Settings) -> dict[str, Any]:

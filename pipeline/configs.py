@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 
 import tyro
 
@@ -50,6 +51,9 @@ class DataConfig:
 
     num_classes: int | None = None
     """Number of classes, for the check of the labels. Default: what TFDS says."""
+
+    class_names: tuple[str, ...] | None = None
+    """Names of the classes, for the report. Default: what TFDS says."""
 
     schema: str | None = None
     """Schema file (text protobuf) that the examples must satisfy. Default:
@@ -129,6 +133,85 @@ class PipelineConfig:
     def metadata_path(self) -> pathlib.Path:
         """The SQLite file of ML Metadata."""
         return pathlib.Path(self.pipeline_root) / "metadata.sqlite"
+
+
+_LABEL = re.compile(r"[\w./-]+=[\w.-]*")
+_TOLERATION = re.compile(r"[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)")
+_SECRET = re.compile(r"[a-z0-9.-]+/[\w.-]+=[A-Za-z_]\w*")
+_RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True)
+class KubeflowConfig:
+    """What the steps of the pipeline get on a Kubeflow cluster."""
+
+    image: str = "msg-gan:0.1.0"
+    """Container image of all steps, made by `make image`. It holds the code."""
+
+    volume_claim: str = "msg-gan"
+    """PersistentVolumeClaim that keeps what outlives a run: checkpoints and pushed
+    generators."""
+
+    mount_path: str = "/mnt/msg-gan"
+    """Where the steps find that volume."""
+
+    cpu_limit: float | None = None
+    """CPU cores that the Trainer may use. Default: no limit."""
+
+    memory_limit: float | None = None
+    """Gigabytes that the Trainer may use. Default: no limit."""
+
+    accelerator: str = "nvidia.com/gpu"
+    """Kubernetes' name of the accelerator."""
+
+    accelerator_count: int = 0
+    """Accelerators of the Trainer's pod."""
+
+    node_selector: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A label `key=value` of the nodes that may train; may be given several times."""
+
+    tolerations: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A taint that the Trainer tolerates, `key=value:NoSchedule` or
+    `key:NoSchedule`; may be given several times."""
+
+    secrets: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A Secret's entry for the environment of all steps, `secret/key=VARIABLE`; may
+    be given several times."""
+
+    retries: int = 2
+    """How often a failed step is started again."""
+
+    step_timeout: int | None = None
+    """Seconds after which a step is ended. Default: no limit."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.image), "kubeflow.image", self.image, "an image's name")
+        require(
+            bool(_RESOURCE_NAME.fullmatch(self.volume_claim)),
+            "kubeflow.volume_claim",
+            self.volume_claim,
+            "a name of lower-case letters, digits and `-`",
+        )
+        require(
+            self.mount_path.startswith("/") and self.mount_path.strip("/") != "",
+            "kubeflow.mount_path",
+            self.mount_path,
+            "an absolute path, such as /mnt/msg-gan",
+        )
+        for name in ("cpu_limit", "memory_limit", "step_timeout"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"kubeflow.{name}", value, "above 0")
+        for name in ("accelerator_count", "retries"):
+            value = getattr(self, name)
+            require(value >= 0, f"kubeflow.{name}", value, "at least 0")
+        for name, pattern, wanted in (
+            ("node_selector", _LABEL, "written like key=value"),
+            ("tolerations", _TOLERATION, "written like key=value:NoSchedule"),
+            ("secrets", _SECRET, "written like secret/key=VARIABLE"),
+        ):
+            for entry in getattr(self, name):
+                fits = bool(pattern.fullmatch(entry))
+                require(fits, f"kubeflow.{name}", entry, wanted)
 
 
 PRESETS: dict[str, PipelineConfig] = {

@@ -12,7 +12,7 @@ _WANTED, _FALLBACK = "fashion_mnist", "garments"
 
 
 def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
-    """Replaces `auto`, and gives the dataset its version and number of classes.
+    """Replaces `auto`, and gives the dataset its version and classes.
 
     The version makes the cache notice when another one is installed.
 
@@ -44,11 +44,13 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
                 datasets.resolve_split(builder, split, config.max_examples)
     except RunError as e:
         raise ConfigError(str(e)) from e
+    labels = builder.info.features[label_key]
     settled = dataclasses.replace(
         config,
         dataset=f"{builder.name}:{builder.version}"
         if builder.builder_config is None
         else f"{builder.name}/{builder.builder_config.name}:{builder.version}",
-        num_classes=config.num_classes or builder.info.features[label_key].num_classes,
+        num_classes=config.num_classes or labels.num_classes,
+        class_names=config.class_names or tuple(labels.names),
     )
     return settled, warning

@@ -4,6 +4,8 @@ import hashlib
 import pathlib
 import types
 
+_SOURCES = (".html", ".md", ".py")
+
 
 def source_fingerprint(*modules: types.ModuleType) -> str:
     """A hash of the source of modules and packages.
@@ -21,7 +23,11 @@ def source_fingerprint(*modules: types.ModuleType) -> str:
     digest = hashlib.sha256()
     for module in modules:
         path = pathlib.Path(module.__file__ or "")
-        files = sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path]
+        files = [path]
+        if path.stem == "__init__":
+            files = sorted(
+                file for file in path.parent.rglob("*.*") if file.suffix in _SOURCES
+            )
         for file in files:
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]

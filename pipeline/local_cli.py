@@ -190,6 +190,7 @@ def _summarise(found: Results, seconds: float) -> None:
     _say_verdict(found)
     console.say(f"\nFinished in {seconds:.0f} s.")
     for name, path in (
+        ("Report, open it in a browser", found.report),
         ("Sheet, real and generated", found.model_run / trainer.SHEET_NAME),
         ("Loss curves", found.model_run / trainer.CURVES_NAME),
         ("Animation of the training", found.model_run / trainer.ANIMATION_NAME),
@@ -198,7 +199,7 @@ def _summarise(found: Results, seconds: float) -> None:
         ("Pushed generator", found.pushed),
     ):
         if path:
-            console.say(f"  {name + ':':<29}{_short(path)}")
+            console.say(f"  {name + ':':<31}{_short(path)}")
     if found.newest:
         console.say(
             f"\nDraw from {'the' if found.pushed else 'the last blessed'} generator:\n"

@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 
 from components.blocking_example_validator.component import BlockingExampleValidator
+from components.card_pusher.component import CardPusher
 from components.classifier_trainer.component import ClassifierTrainer
 from components.gan_evaluator import executor as gan_evaluator
 from components.gan_evaluator.component import GanEvaluator
@@ -21,6 +22,7 @@ from msg_modules import (
     dataset,
     determinism,
     distribution,
+    draws,
     export,
     files,
     gan,
@@ -31,6 +33,7 @@ from msg_modules import (
     models,
     penalties,
     preprocessing,
+    report,
     reporting,
     sampling,
     sheets,
@@ -53,6 +56,7 @@ _RESULTS_CODE = (
     curves,
     determinism,
     distribution,
+    draws,
     export,
     files,
     health,
@@ -62,7 +66,19 @@ _RESULTS_CODE = (
     trainer,
     work_dirs,
 )
-_JUDGING_CODE = (dataset, files, gan_evaluator, metrics, preprocessing, sampling)
+_JUDGING_CODE = (
+    curves,
+    dataset,
+    draws,
+    files,
+    gan_evaluator,
+    metrics,
+    preprocessing,
+    report,
+    reporting,
+    sampling,
+    sheets,
+)
 
 
 def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
@@ -144,10 +160,14 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         test_split=config.data.eval_split,
         config=config.evaluate,
         baseline_model=baseline.outputs["model"] if baseline else None,
+        model_run=gan_trainer.outputs["model_run"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema_gen.outputs["schema"],
+        class_names=config.data.class_names or (),
         serving_dir=str(config.serving_path.absolute()),
         code=source_fingerprint(*_JUDGING_CODE),
     )
-    pusher = tfx.components.Pusher(
+    pusher = CardPusher(
         model=gan_trainer.outputs["model"],
         model_blessing=judge.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
@@ -155,7 +175,7 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
                 base_directory=str(config.serving_path.absolute())
             )
         ),
-    )
+    ).with_id("Pusher")
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=config.pipeline_root,

@@ -13,7 +13,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
-from msg_modules.metrics.judge import METRICS_FILE
+from msg_modules.evaluations import METRICS_FILE, REPORT_FILE
 from pipeline.configs import PipelineConfig
 
 _LATEST = "latest"
@@ -27,6 +27,7 @@ class Results:
       model_run: Directory with the sheet, the curves and the animation.
       evaluation: What `metrics.json` holds (`msg_modules.metrics.judge.to_json`).
       metrics: That file.
+      report: The page that shows all of it.
       pushed: The version directory of the pushed generator; None if it was not
         blessed.
       newest: The newest version in the serving directory: another one if this
@@ -36,6 +37,7 @@ class Results:
     model_run: pathlib.Path
     evaluation: dict[str, Any]
     metrics: pathlib.Path
+    report: pathlib.Path
     pushed: pathlib.Path | None
     newest: pathlib.Path | None
 
@@ -57,6 +59,7 @@ def find(config: PipelineConfig) -> Results:
     run_dir = pathlib.Path(model_run.uri)
     _point(pathlib.Path(config.pipeline_root) / _LATEST, run_dir)
     metrics = pathlib.Path(evaluation.uri) / METRICS_FILE
+    report = pathlib.Path(evaluation.uri) / REPORT_FILE
     version = None
     if "pushed_destination" in pushed.custom_properties:
         version = pathlib.Path(
@@ -66,7 +69,14 @@ def find(config: PipelineConfig) -> Results:
             _copy_whole(pathlib.Path(pushed.uri), version)
     versions = [path for path in config.serving_path.iterdir() if path.name.isdecimal()]
     newest = max(versions, key=lambda path: int(path.name), default=None)
-    return Results(run_dir, json.loads(metrics.read_text()), metrics, version, newest)
+    return Results(
+        model_run=run_dir,
+        evaluation=json.loads(metrics.read_text()),
+        metrics=metrics,
+        report=report,
+        pushed=version,
+        newest=newest,
+    )
 
 
 def _output(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -21,6 +22,7 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
         "test_split": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
         "serving_dir": component_spec.ExecutionParameter(type=str, optional=True),
+        "class_names": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -29,6 +31,15 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
         "classifier": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "baseline_model": component_spec.ChannelParameter(
             type=standard_artifacts.Model, optional=True
+        ),
+        "model_run": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelRun, optional=True
+        ),
+        "transform_graph": component_spec.ChannelParameter(
+            type=standard_artifacts.TransformGraph, optional=True
+        ),
+        "schema": component_spec.ChannelParameter(
+            type=standard_artifacts.Schema, optional=True
         ),
     }
     OUTPUTS = {
@@ -44,8 +55,9 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
 class GanEvaluator(base_component.BaseComponent):
     """Measures an exported generator, and blesses it or says why not.
 
-    The outputs are those of TFX's Evaluator: `evaluation` holds `metrics.json`,
-    and Pusher and `LatestBlessedModelStrategy` understand `blessing`. A
+    The outputs are those of TFX's Evaluator: `evaluation` holds `metrics.json` and
+    `report.html`; Pusher and `LatestBlessedModelStrategy` understand `blessing`,
+    which also holds the model card of a blessed generator. A
     generator that breaks its contract is not blessed; what keeps it from being
     judged at all, such as a classifier of other images, fails the component.
     """
@@ -62,6 +74,10 @@ class GanEvaluator(base_component.BaseComponent):
         test_split: str,
         config: EvaluateConfig,
         baseline_model: types.BaseChannel | None = None,
+        model_run: types.BaseChannel | None = None,
+        transform_graph: types.BaseChannel | None = None,
+        schema: types.BaseChannel | None = None,
+        class_names: Sequence[str] = (),
         serving_dir: str | None = None,
         code: str = "",
     ):
@@ -76,6 +92,10 @@ class GanEvaluator(base_component.BaseComponent):
             the figures.
           config: Images, seeds and thresholds.
           baseline_model: The last blessed model, from a Resolver.
+          model_run: The Trainer's, for the report to show how it learned.
+          transform_graph: What the images went through, for the lineage.
+          schema: What the examples were checked with, for the lineage.
+          class_names: Names of the classes in the report; numbers without them.
           serving_dir: Where the last blessed model is looked up if the config
             says so.
           code: Hash of the code, for the cache.
@@ -86,10 +106,14 @@ class GanEvaluator(base_component.BaseComponent):
                 examples=examples,
                 classifier=classifier,
                 baseline_model=baseline_model,
+                model_run=model_run,
+                transform_graph=transform_graph,
+                schema=schema,
                 dataset=dataset,
                 test_split=test_split,
                 config=json.dumps(dataclasses.asdict(config)),
                 serving_dir=serving_dir,
+                class_names=json.dumps(list(class_names)),
                 code=code,
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 from typing import Any
@@ -15,9 +16,15 @@ from tfx.utils import path_utils
 from msg_modules import console, dataset, files
 from msg_modules.configs import EvaluateConfig
 from msg_modules.errors import RunError
+from msg_modules.evaluations import METRICS_FILE, REPORT_FILE
 from msg_modules.metrics import candidate, judge
 from msg_modules.metrics.classifier import Classifier, load_classifier
 from msg_modules.metrics.yardstick import Yardstick
+from msg_modules.report import history
+from msg_modules.report.card import CARD_FILE, render_card
+from msg_modules.report.page import render_page
+from msg_modules.report.pictures import draw_pictures
+from msg_modules.sampling import Generator
 
 
 class Executor(base_executor.BaseExecutor):
@@ -55,49 +62,67 @@ class Executor(base_executor.BaseExecutor):
             if baselines
             else _newest_pushed(config, exec_properties.get("serving_dir"))
         )
-        found = _judge(
+        found, generator = _judge(
             path_utils.serving_model_path(model.uri), baseline, yardstick, config
         )
+        runs = input_dict.get("model_run") or []
+        run_dir = pathlib.Path(runs[0].uri) if runs else None
+        evaluation = {
+            "judged": datetime.datetime.now(datetime.timezone.utc).isoformat(
+                timespec="seconds"
+            ),
+            "dataset": exec_properties["dataset"],
+            "split": exec_properties["test_split"],
+            "class_names": json.loads(exec_properties["class_names"]),
+            "latent_dim": generator and generator.latent_dim,
+            "lineage": {
+                name: artifacts[0].uri
+                for name, artifacts in input_dict.items()
+                if artifacts
+            },
+            **found,
+            "training": run_dir and history.summarise(run_dir, yardstick),
+        }
+        page = render_page(
+            evaluation, draw_pictures(yardstick, generator, config.seed), run_dir
+        )
 
-        evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
-        _write(
-            pathlib.Path(evaluation.uri) / judge.METRICS_FILE,
-            json.dumps(
-                {
-                    "model": model.uri,
-                    "examples": examples[0].uri,
-                    "classifier": input_dict["classifier"][0].uri,
-                    "dataset": exec_properties["dataset"],
-                    "split": exec_properties["test_split"],
-                    **found,
-                },
-                indent=2,
-            )
-            + "\n",
+        directory = pathlib.Path(
+            artifact_utils.get_single_uri(output_dict["evaluation"])
         )
-        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        for key, artifact in (
-            ("current", model),
-            *(("baseline", b) for b in baselines),
-        ):
-            blessing.set_string_custom_property(f"{key}_model", artifact.uri)
-            blessing.set_int_custom_property(f"{key}_model_id", artifact.id)
-        reason = "; ".join(found["reasons"])
-        blessing.set_string_custom_property(
-            constants.ARTIFACT_PROPERTY_BLESSING_MESSAGE_KEY, reason
+        _write(directory / REPORT_FILE, page)
+        _write(directory / METRICS_FILE, json.dumps(evaluation, indent=2) + "\n")
+        _bless(
+            artifact_utils.get_single_instance(output_dict["blessing"]),
+            evaluation,
+            model,
+            baselines,
         )
-        blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_BLESSED_KEY,
-            constants.BLESSED_VALUE
-            if found["blessed"]
-            else constants.NOT_BLESSED_VALUE,
-        )
-        name = (
-            constants.BLESSED_FILE_NAME
-            if found["blessed"]
-            else constants.NOT_BLESSED_FILE_NAME
-        )
-        _write(pathlib.Path(blessing.uri) / name, reason)
+
+
+def _bless(
+    blessing: types.Artifact,
+    evaluation: dict[str, Any],
+    model: types.Artifact,
+    baselines: list[types.Artifact],
+) -> None:
+    """Writes the decision as TFX's Evaluator does, and the card of what is good."""
+    for key, artifact in (("current", model), *(("baseline", b) for b in baselines)):
+        blessing.set_string_custom_property(f"{key}_model", artifact.uri)
+        blessing.set_int_custom_property(f"{key}_model_id", artifact.id)
+    reason = "; ".join(evaluation["reasons"])
+    blessing.set_string_custom_property(
+        constants.ARTIFACT_PROPERTY_BLESSING_MESSAGE_KEY, reason
+    )
+    name, value = (
+        (constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE)
+        if evaluation["blessed"]
+        else (constants.NOT_BLESSED_FILE_NAME, constants.NOT_BLESSED_VALUE)
+    )
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
+    if evaluation["blessed"]:
+        _write(pathlib.Path(blessing.uri) / CARD_FILE, render_card(evaluation))
+    _write(pathlib.Path(blessing.uri) / name, reason)
 
 
 def _load_classifier(path: str, wanted: str) -> Classifier:
@@ -121,17 +146,23 @@ def _newest_pushed(config: EvaluateConfig, serving_dir: str | None) -> str | Non
 
 def _judge(
     model: str, baseline: str | None, yardstick: Yardstick, config: EvaluateConfig
-) -> dict[str, Any]:
-    """Measures both generators; returns what `metrics.json` holds."""
+) -> tuple[dict[str, Any], Generator | None]:
+    """Measures both generators.
+
+    Returns:
+      What `judge.to_json` says, and the generator; None if it is unfit.
+    """
     console.say(
         f"  {config.num_seeds} x {yardstick.num_images:,} generated against"
         f" {yardstick.num_images:,} test images, by {yardstick.classifier.info}"
     )
     try:
-        measured = judge.measure(candidate.load_candidate(model), yardstick, config)
+        generator = candidate.load_candidate(model)
+        measured = judge.measure(generator, yardstick, config)
     except candidate.UnfitGenerator as e:
         verdict = judge.Verdict(False, (str(e),))
-        return judge.to_json(yardstick=yardstick, config=config, verdict=verdict)
+        found = judge.to_json(yardstick=yardstick, config=config, verdict=verdict)
+        return found, None
     path, baseline_measured = None, None
     if baseline is not None:
         try:
@@ -144,7 +175,7 @@ def _judge(
                 " or give --evaluate.baseline none."
             ) from e
     figures = judge.compare(yardstick, measured, baseline_measured)
-    return judge.to_json(
+    found = judge.to_json(
         yardstick=yardstick,
         config=config,
         verdict=judge.decide(figures, config),
@@ -152,6 +183,7 @@ def _judge(
         measured=measured,
         baseline=path,
     )
+    return found, generator
 
 
 def _write(path: pathlib.Path, text: str) -> None:

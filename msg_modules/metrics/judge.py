@@ -15,7 +15,6 @@ from msg_modules.metrics import candidate
 from msg_modules.metrics.yardstick import METRICS, Measurement, Yardstick
 from msg_modules.sampling import Generator
 
-METRICS_FILE = "metrics.json"
 MAIN_METRIC = "frechet_28"
 
 

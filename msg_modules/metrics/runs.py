@@ -8,29 +8,11 @@ from typing import Any
 
 from msg_modules import dataset
 from msg_modules.configs import EvaluateConfig
-from msg_modules.errors import ConfigError, RunError
+from msg_modules.errors import RunError
+from msg_modules.evaluations import METRICS_FILE, newest_evaluation
 from msg_modules.metrics import candidate, judge
 from msg_modules.metrics.classifier import load_classifier
 from msg_modules.metrics.yardstick import Yardstick
-
-
-def newest_evaluation(run: pathlib.Path) -> dict[str, Any]:
-    """What the newest judgement of a run found.
-
-    Args:
-      run: Pipeline root.
-
-    Raises:
-      ConfigError: If there is none.
-    """
-    files = run.glob(f"GanEvaluator/evaluation/*/{judge.METRICS_FILE}")
-    newest = max(files, key=lambda path: int(path.parent.name), default=None)
-    if newest is None:
-        raise ConfigError(
-            f"No generator was judged in {str(run)!r}; name the pipeline root of a run"
-            " that has passed GanEvaluator."
-        )
-    return json.loads(newest.read_text())
 
 
 def evaluate(
@@ -51,16 +33,17 @@ def evaluate(
       ConfigError: If the run has judged nothing.
       RunError: If the generator is unfit, or images or classifier are gone.
     """
-    before = newest_evaluation(run)
+    before = json.loads((newest_evaluation(run) / METRICS_FILE).read_text())
     generator = candidate.load_candidate(model)
-    classifier = load_classifier(before["classifier"])
+    lineage = {name: before["lineage"][name] for name in ("examples", "classifier")}
+    classifier = load_classifier(lineage["classifier"])
     if classifier.info.content_hash != before["extractor"]["content_hash"]:
         raise RunError(
-            f"The classifier in {before['classifier']!r} is not the one that the run"
+            f"The classifier in {lineage['classifier']!r} is not the one that the run"
             " used; run the pipeline again."
         )
     train, test = (
-        dataset.load_pyramids(f"{before['examples']}/Split-{split}/*")
+        dataset.load_pyramids(f"{lineage['examples']}/Split-{split}/*")
         for split in ("train", "eval")
     )
     thresholds = EvaluateConfig(**before["config"])
@@ -75,7 +58,9 @@ def evaluate(
         figures=figures,
         measured=measured,
     )
-    origin = {
-        key: before[key] for key in ("dataset", "split", "examples", "classifier")
+    return {
+        "dataset": before["dataset"],
+        "split": before["split"],
+        "lineage": {"model": str(generator.path), **lineage},
+        **found,
     }
-    return {"model": str(generator.path), **origin, **found}

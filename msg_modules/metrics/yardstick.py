@@ -18,6 +18,7 @@ MAX_IMAGES = 10_000
 _FEWEST_IMAGES = 10
 # Nearest neighbours are looked for from this many images.
 _NUM_QUERIES = 1000
+_NUM_SHOWN = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Yardstick:
       classifier: What embeds the images.
       class_shares: float64 `[num_classes]`, which classes the classifier sees in
         the test images.
+      shown: Some test images, to be looked at: `[n, size, size, 1]` for each scale.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Yardstick:
         self._bank = images.quantise(train[-1][order[self.num_floor :]])
         self._bank_features = classifier.features(self._bank)
         test = [images.quantise(scale[chosen]) for scale in test]
+        self.shown = [scale[:_NUM_SHOWN].copy() for scale in test]
         self._features = {
             size: self._embed(scale)
             for size, scale in zip(PYRAMID_SIZES, test, strict=True)
@@ -182,6 +185,34 @@ class Yardstick:
         return self.measure(
             [images.noise(self.num_images, self._seed, size) for size in PYRAMID_SIZES]
         )
+
+    def distance_to_training(self, large: np.ndarray) -> float:
+        """The Frechet distance to training images, which leaves the test alone.
+
+        Args:
+          large: `[n, 28, 28, 1]` in [-1, 1].
+        """
+        features = self.classifier.features(images.quantise(large))
+        return frechet.gaussian_distance(
+            frechet.fit_gaussian(features), frechet.fit_gaussian(self._bank_features)
+        )
+
+    def nearest_training_images(
+        self, large: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The training images that are nearest in pixels, and those in features.
+
+        Args:
+          large: `[n, 28, 28, 1]` in [-1, 1].
+
+        Returns:
+          Two arrays of the same shape.
+        """
+        pixels = neighbours.nearest(large, self._bank)
+        embedded = neighbours.nearest(
+            self.classifier.features(large), self._bank_features
+        )
+        return self._bank[pixels.indices], self._bank[embedded.indices]
 
     def _embed(self, scale: np.ndarray) -> np.ndarray:
         """The features of images of any scale, enlarged to what is classified."""

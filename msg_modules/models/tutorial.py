@@ -31,9 +31,9 @@ def build_generator(latent_dim: int) -> keras.Model:
         x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU()(x)
         pyramid.append(
-            layers.Conv2DTranspose(1, 5, padding="same", activation="tanh", name=name)(
-                x
-            )
+            layers.Conv2DTranspose(
+                1, 5, padding="same", activation="tanh", dtype="float32", name=name
+            )(x)
         )
     return keras.Model(latents, pyramid, name="generator")
 
@@ -51,7 +51,9 @@ def build_discriminator() -> keras.Model:
         x = _conv_block(x, 128, kernel_size=3)
         x = _conv_block(x, 64, kernel_size=5, strides=2)
     x = layers.Flatten()(x)
-    return keras.Model(pyramid, layers.Dense(1)(x), name="discriminator")
+    return keras.Model(
+        pyramid, layers.Dense(1, dtype="float32")(x), name="discriminator"
+    )
 
 
 def _conv_block(

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import huggingface_hub
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfx.components.pusher import executor as pusher_executor
+from tfx.dsl.components.base import base_executor
 from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 
+from components.card_pusher import executor as pusher_executor
 from components.classifier_trainer import executor as classifier_trainer
 from components.gan_evaluator import executor
+from msg_modules import sampling
 from msg_modules.configs import ClassifierConfig, EvaluateConfig
 from msg_modules.errors import RunError
 from msg_modules.metrics.yardstick import METRICS
@@ -186,6 +191,7 @@ class Outputs(NamedTuple):
     """What the judge leaves."""
 
     metrics: dict[str, Any]
+    page: str
     blessing: standard_artifacts.ModelBlessing
     model: standard_artifacts.Model
 
@@ -220,18 +226,24 @@ def judge(inputs: Inputs, tmp_path: pathlib.Path) -> Callable[..., Outputs]:
                 "test_split": "test[:300]",
                 "config": json.dumps(dataclasses.asdict(config)),
                 "serving_dir": None if serving_dir is None else str(serving_dir),
+                "class_names": json.dumps(["upright", "lying", "slanted"]),
                 "code": "",
             },
         )
-        (path,) = (root / "eval").iterdir()
-        assert path.name == "metrics.json"
-        return Outputs(json.loads(path.read_text()), blessing, artifact)
+        names = sorted(path.name for path in (root / "eval").iterdir())
+        assert names == ["metrics.json", "report.html"]
+        return Outputs(
+            metrics=json.loads((root / "eval" / "metrics.json").read_text()),
+            page=(root / "eval" / "report.html").read_text(),
+            blessing=blessing,
+            model=artifact,
+        )
 
     return run
 
 
 def _push(outputs: Outputs, serving_dir: pathlib.Path) -> None:
-    """TFX's own Pusher."""
+    """The Pusher of the pipeline."""
     pushed = standard_artifacts.PushedModel()
     pushed.uri = str(serving_dir.parent / "pushed")
     destination = pusher_pb2.PushDestination(
@@ -239,7 +251,10 @@ def _push(outputs: Outputs, serving_dir: pathlib.Path) -> None:
             base_directory=str(serving_dir)
         )
     )
-    pusher_executor.Executor().Do(
+    context = base_executor.BaseExecutor.Context(
+        tmp_dir=str(serving_dir.parent / "tmp"), unique_id="1"
+    )
+    pusher_executor.Executor(context).Do(
         {"model": [outputs.model], "model_blessing": [outputs.blessing]},
         {"pushed_model": [pushed]},
         {"push_destination": proto_utils.proto_to_json(destination)},
@@ -266,6 +281,8 @@ def test_a_good_generator_is_blessed_and_pushed(judge, tmp_path: pathlib.Path) -
     _push(outputs, serving)
     assert len(list(serving.glob("*/saved_model.pb"))) == 1
     assert _resolve(outputs) == [1]
+    (version,) = serving.iterdir()
+    assert sampling.load_generator(version).sample(3)[-1].shape == (3, 28, 28, 1)
     for name, figure in found["figures"].items():
         assert np.isfinite(list(figure.values())[:4]).all(), name
     assert set(found["figures"]) == set(METRICS)
@@ -318,6 +335,9 @@ def test_a_bad_generator_is_neither_blessed_nor_pushed(
     assert reason == "; ".join(outputs.metrics["reasons"])
     for word in words:
         assert word in reason
+    assert "Not blessed" in outputs.page
+    assert html.escape(words[0], quote=False) in outputs.page
+    assert not (pathlib.Path(outputs.blessing.uri) / "README.md").exists()
     assert (pathlib.Path(outputs.blessing.uri) / "NOT_BLESSED").read_text() == reason
     _push(outputs, tmp_path / "serving")
     assert not (tmp_path / "serving").exists()
@@ -377,6 +397,48 @@ def test_is_compared_with_the_newest_pushed_version(
     alone = dataclasses.replace(CONFIG, baseline="none")
     fourth = judge(draw_stripes, alone, serving_dir=serving, number=4)
     assert fourth.metrics["baseline"] is None
+
+
+def test_the_card_beside_a_pushed_generator(judge, tmp_path: pathlib.Path) -> None:
+    """Read by the Hub's own library."""
+    outputs = judge(draw_stripes)
+    _push(outputs, tmp_path / "serving")
+    (path,) = (tmp_path / "serving").glob("*/README.md")
+
+    card = huggingface_hub.ModelCard.load(path)
+
+    assert card.data.license == "apache-2.0"
+    assert card.data.pipeline_tag == "unconditional-image-generation"
+    results = {result.metric_type: result for result in card.data.eval_results}
+    figures = outputs.metrics["figures"]
+    assert set(results) == set(figures)
+    coverage = results["coverage"]
+    assert coverage.metric_value == pytest.approx(figures["coverage"]["value"])
+    assert coverage.dataset_name == DATASET
+    assert coverage.dataset_split == "test[:300]"
+    assert f"`latents`, float32 `[N, {LATENT_DIM}]`" in card.text
+    # Its own instructions work.
+    code = card.text.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(code.replace('"."', repr(str(path.parent))), names)
+    assert names["images"]["image_28"].shape == (16, 28, 28, 1)
+
+
+def test_the_page_shows_what_was_measured(judge) -> None:
+    outputs = judge(draw_stripes)
+    for name, figure in outputs.metrics["figures"].items():
+        assert METRICS[name].label.strip() in outputs.page
+        assert f"{figure['value']:.3f}" in outputs.page
+    for part in ("generated", "real", "interpolation", "neighbours", "classes"):
+        assert f'<figure id="{part}">' in outputs.page
+    # Nothing is fetched from anywhere.
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", outputs.page)
+
+
+def test_an_unfit_generator_has_a_page_too(judge) -> None:
+    page = judge(draw_nan).page
+    assert '<figure id="real">' in page
+    assert '<figure id="generated">' not in page
 
 
 def _nothing_is_left(tmp_path: pathlib.Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import re
 
 import pytest
 from local_pipeline import COMPONENTS, Pipeline
@@ -13,9 +15,12 @@ NEVER = ["--evaluate.max-frechet", "0"]
 
 def _metrics(pipeline: Pipeline) -> dict:
     """What the newest judgement found."""
-    files = pipeline.root.glob("GanEvaluator/evaluation/*/metrics.json")
-    newest = max(files, key=lambda path: int(path.parent.name))
-    return json.loads(newest.read_text())
+    return json.loads(_newest(pipeline, "metrics.json").read_text())
+
+
+def _newest(pipeline: Pipeline, name: str) -> pathlib.Path:
+    files = pipeline.root.glob(f"GanEvaluator/evaluation/*/{name}")
+    return max(files, key=lambda path: int(path.parent.name))
 
 
 def test_summary_names_figures_floor_ceiling_and_decision(
@@ -34,8 +39,8 @@ def test_summary_names_figures_floor_ceiling_and_decision(
         "metrics.json",
     ):
         assert words in run.output
-    found = _metrics(pipeline)
-    figure = found["figures"]["frechet_28"]
+    (path,) = re.findall(r"All figures: +(\S+)", run.output)
+    figure = json.loads(pathlib.Path(path).read_text())["figures"]["frechet_28"]
     assert f"{figure['value']:.3f} ± {figure['std']:.3f}" in run.output
 
 
@@ -70,7 +75,12 @@ def test_second_blessed_run_is_compared_with_the_first(
     assert "last blessed" in run.output
     found = _metrics(pipeline)
     assert found["baseline"] == str(pipeline.root / "serving" / served)
-    assert found["figures"]["frechet_28"]["baseline"] > 0
+    figure = found["figures"]["frechet_28"]
+    assert figure["baseline"] > 0
+    page = _newest(pipeline, "report.html").read_text()
+    assert "last blessed" in page
+    assert f"{figure['value']:.3f}" in page
+    assert f"{figure['baseline']:.3f}" in page
     assert len(pipeline.versions) > 1
     assert pipeline.versions[-1] != served
 

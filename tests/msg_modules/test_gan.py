@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msg_modules import penalties
+from msg_modules import models, penalties
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.gan import METRICS, Gan
 from msg_modules.losses import LOSSES
@@ -64,6 +64,43 @@ def test_without_half_life_the_generator_itself_is_exported():
     assert gan.ema_generator is gan.generator
     for kept, weight in zip(before, gan.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, weight)
+
+
+@pytest.mark.parametrize("half_life", [0, 100])
+def test_what_bfloat16_trains_is_exported_in_float32(half_life: int):
+    train = TrainConfig(batch_size=8, precision="bfloat16", ema_half_life=half_life)
+    gan = Gan(COMPACT, train, 1)
+    gan.step.assign(1)
+    latents = tf.random.stateless_normal([16, 8], [0, 0])
+    plain, _ = models.build("compact", 8)
+
+    if not half_life:
+        gan.generator.set_weights(_noise_weights(gan.generator, seed=0))
+        gan.update_average()
+    plain.set_weights(gan.generator.get_weights())
+
+    for exported, wanted in zip(
+        gan.ema_generator(latents), plain(latents), strict=True
+    ):
+        np.testing.assert_allclose(exported, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [COMPACT, TUTORIAL], ids=lambda model: model.network)
+def test_a_step_in_bfloat16_is_nearly_one_in_float32(model: ModelConfig):
+    norms = {}
+    for precision in ("float32", "bfloat16"):
+        gan = Gan(model, TrainConfig(batch_size=32, precision=precision), 1)
+        images = tuple(
+            tf.random.stateless_uniform([32, size, size, 1], [1, size], -1, 1)
+            for size in (7, 14, 28)
+        )
+        metrics = gan.replica_step(images, with_penalty=True)
+        norms[precision] = metrics.numpy()
+    # bfloat16 has 8 bits of precision.
+    np.testing.assert_allclose(norms["bfloat16"][:2], norms["float32"][:2], rtol=0.02)
+    if model.network == "compact":  # the other one's dropout draws by dtype
+        np.testing.assert_allclose(norms["bfloat16"], norms["float32"], rtol=0.1)
+        assert np.max(np.abs(norms["bfloat16"] - norms["float32"])) > 1e-6
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,28 @@ def test_two_builds_share_no_variable():
         np.testing.assert_array_equal(weight, kept)
 
 
+@pytest.mark.parametrize("network", ["compact", "tutorial"])
+def test_bfloat16_changes_what_layers_calculate_in_and_nothing_else(network: str):
+    plain, reduced = (
+        models.build(network, 16, precision) for precision in ("float32", "bfloat16")
+    )
+    for one, other in zip(plain, reduced, strict=True):
+        other.set_weights(one.get_weights())
+    latents = tf.random.stateless_normal([8, 16], [0, 0])
+
+    images, rough = plain[0](latents), reduced[0](latents)
+    logits, rough_logits = plain[1](images), reduced[1](images)
+
+    assert {scale.dtype for scale in rough} == {tf.float32}
+    assert rough_logits.dtype == tf.float32
+    for one, other in zip([*images, logits], [*rough, rough_logits], strict=True):
+        error = np.max(np.abs(one - other))
+        assert 0 < error < 0.02 * np.max(np.abs(one)) + 1e-3
+    weights = [w for net in reduced for w in net.get_weights() if w.dtype != np.int64]
+    assert {weight.dtype for weight in weights} == {np.dtype(np.float32)}
+    assert models.build(network, 16)[0].layers[1].compute_dtype == "float32"
+
+
 def test_an_unknown_network_is_refused():
     with pytest.raises(KeyError):
         models.build("huge", 8)

@@ -232,6 +232,19 @@ def test_other_networks_are_refused_in_any_case(
     assert "allow-changed" not in str(caught.value)
 
 
+def test_bfloat16_may_follow_float32_where_an_average_is_exported(
+    tmp_path: pathlib.Path,
+):
+    average, plain = tmp_path / "average", tmp_path / "plain"
+    _save(_named(average), 5)
+    _save(_named(plain, ema_half_life=0), 5)
+
+    _named(average, allow_changed=True, precision="bfloat16")
+    # The checkpoint there holds no copy of the generator.
+    with pytest.raises(ConfigError, match="other networks"):
+        _named(plain, allow_changed=True, ema_half_life=0, precision="bfloat16")
+
+
 def test_before_the_first_checkpoint_there_is_nothing_to_be_refused(
     tmp_path: pathlib.Path,
 ):

@@ -31,8 +31,10 @@ def run(
     found = {
         "dataset": "stripes:1.0.0",
         "split": "test[:40]",
-        "examples": str(root / "examples"),
-        "classifier": str(root / "classifier"),
+        "lineage": {
+            "examples": str(root / "examples"),
+            "classifier": str(root / "classifier"),
+        },
         "extractor": dataclasses.asdict(stripes_classifier.info),
         "config": dataclasses.asdict(EvaluateConfig(max_frechet=0)),
     }
@@ -55,7 +57,7 @@ def test_measures_a_pushed_generator(
     assert "Frechet distance, 28x28" in printed
     assert "--evaluate.max-frechet" in printed
     found = json.loads(output.read_text())
-    assert found["model"] == str(serving_dir / "7")
+    assert found["lineage"]["model"] == str(serving_dir / "7")
     assert np.isfinite(found["figures"]["frechet_28"]["value"])
     assert found["figures"]["frechet_28"]["baseline"] is None
     assert cli.main(flags) == 2

@@ -1,0 +1,33 @@
+# Commands for a cluster; docs/kubeflow.md tells when. What one of them needs to know
+# is a variable: `make push IMAGE=registry.example.com/msg-gan:0.1.0`.
+
+IMAGE ?= msg-gan:0.1.0
+EXTRAS ?= --extra kubeflow
+PACKAGE ?= pipeline.yaml
+HOST ?= http://localhost:8888
+# Further flags of the command, such as FLAGS="--preset fashion_mnist".
+FLAGS ?=
+
+DOCKER ?= docker
+RUNNER := uv run --extra kubeflow kubeflow_runner.py
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git rev-parse HEAD)
+
+.PHONY: help image push compile submit
+
+help:
+	@echo "make image | push | compile | submit   (IMAGE=$(IMAGE) HOST=$(HOST))"
+
+image:
+	$(DOCKER) build --file deploy/Dockerfile --tag $(IMAGE) \
+		--build-arg EXTRAS="$(EXTRAS)" \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+push: image
+	$(DOCKER) push $(IMAGE)
+
+compile:
+	$(RUNNER) compile --output $(PACKAGE) --kubeflow.image $(IMAGE) $(FLAGS)
+
+submit:
+	$(RUNNER) submit --host $(HOST) --package $(PACKAGE) $(FLAGS)

@@ -1,0 +1,1 @@
+"""A Pusher that pushes the model card with the model."""

@@ -1,0 +1,14 @@
+"""The CardPusher component."""
+
+from __future__ import annotations
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
+
+from components.card_pusher import executor
+
+
+class CardPusher(tfx.components.Pusher):
+    """TFX's Pusher; the card that lies in the blessing goes with the model."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)

@@ -1,0 +1,71 @@
+"""The model card that lies beside a pushed generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from msg_modules.metrics.yardstick import METRICS
+from msg_modules.report.rendering import render
+
+CARD_FILE = "README.md"
+
+# What is known of a dataset: its licence, and its name on the Hugging Face Hub.
+_DATASETS = {
+    "fashion_mnist": ("MIT, Zalando SE", "zalando-datasets/fashion_mnist"),
+    "garments": ("Apache-2.0, drawn by a program", None),
+}
+_TASK = "unconditional-image-generation"
+_LICENCE = "apache-2.0"
+
+
+def render_card(evaluation: dict[str, Any]) -> str:
+    """Writes the card, in the form of the Hugging Face Hub.
+
+    Args:
+      evaluation: What `metrics.json` holds, of a generator that was measured.
+
+    Returns:
+      Markdown with YAML metadata at its head.
+    """
+    dataset = evaluation["dataset"].split(":")[0]
+    licence, hub_name = _DATASETS.get(dataset, (None, None))
+    metadata = {
+        "license": _LICENCE,
+        "library_name": "tensorflow",
+        "pipeline_tag": _TASK,
+        "tags": ["gan", "msg-gan", "saved-model"],
+        **({"datasets": [hub_name]} if hub_name else {}),
+        "model-index": [
+            {
+                "name": f"msg-gan-{dataset}",
+                "results": [
+                    {
+                        "task": {"type": _TASK},
+                        "dataset": {
+                            "type": hub_name or dataset,
+                            "name": evaluation["dataset"],
+                            "split": evaluation["split"],
+                        },
+                        "metrics": [
+                            {
+                                "type": name,
+                                "name": METRICS[name].label.strip(),
+                                "value": round(figure["value"], 6),
+                            }
+                            for name, figure in evaluation["figures"].items()
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)
+    return render(
+        "card.md",
+        metadata=f"---\n{head}---\n",
+        evaluation=evaluation,
+        metrics=METRICS,
+        data_licence=f" ({licence})" if licence else "",
+    )

@@ -1,0 +1,39 @@
+"""What a training left, for those who report on it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+from msg_modules import draws, reporting
+from msg_modules.metrics.yardstick import Yardstick
+
+
+def summarise(run_dir: pathlib.Path, yardstick: Yardstick) -> dict[str, Any]:
+    """The training in figures.
+
+    Args:
+      run_dir: Directory of the training, as `trainer.run_fn` leaves it.
+      yardstick: What its draws are measured with.
+
+    Returns:
+      `config` (`work_dirs.describe`), `steps`, `images` and `seconds` of training, and
+      `learning_curve`: at each step that was drawn at, `step`, `images` and
+      `frechet_28`, the distance of `num_images` draws to the training images.
+    """
+    last = reporting.read_stats(run_dir)[-1]
+    images_per_step = last["images"] // last["step"]
+    return {
+        "config": json.loads((run_dir / "config.json").read_text()),
+        **{key: last[key] for key in ("step", "images", "seconds")},
+        "learning_curve": [
+            {
+                "step": step,
+                "images": step * images_per_step,
+                "num_images": len(images),
+                "frechet_28": yardstick.distance_to_training(images),
+            }
+            for step, images in draws.read_draws(run_dir).items()
+        ],
+    }

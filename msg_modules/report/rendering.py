@@ -1,0 +1,26 @@
+"""The templates of this package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+
+_environment = jinja2.Environment(
+    loader=jinja2.PackageLoader("msg_modules.report"),
+    autoescape=jinja2.select_autoescape(["html"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def render(template: str, **values: Any) -> str:
+    """Fills a template.
+
+    Args:
+      template: Name of a file in `templates`.
+      **values: What it shows; escaped if it is HTML.
+    """
+    return _environment.get_template(template).render(**values)

@@ -1,0 +1,143 @@
+"""From a pipeline to the file that Kubeflow Pipelines v2 takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import graphlib
+import json
+from typing import Any
+
+import yaml
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx import v1 as tfx
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+from pipeline import kubeflow_entrypoint, kubeflow_parameters, kubeflow_platform
+from pipeline.configs import KubeflowConfig, PipelineConfig
+from pipeline.pipeline import create_pipeline
+
+_INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A pipeline for Kubeflow, in the form that JSON has of it.
+
+    Attributes:
+      spec: The `PipelineSpec`, schema 2.1.
+      platform: The `PlatformSpec`: what is Kubernetes' own.
+    """
+
+    spec: dict[str, Any]
+    platform: dict[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The default of each runtime parameter."""
+        definitions = self.spec["root"]["inputDefinitions"]["parameters"]
+        return {name: d["defaultValue"] for name, d in definitions.items()}
+
+    def steps(self) -> list[str]:
+        """A line about each step, in an order in which they can run."""
+        tasks = self.spec["root"]["dag"]["tasks"]
+        order = graphlib.TopologicalSorter(
+            {name: task.get("dependentTasks", []) for name, task in tasks.items()}
+        )
+        return [self._describe(name, tasks[name]) for name in order.static_order()]
+
+    def _describe(self, name: str, task: dict[str, Any]) -> str:
+        label = self.spec["components"][name]["executorLabel"]
+        container = self.spec["deploymentSpec"]["executors"][label]["container"]
+        platform = self.platform["platforms"]["kubernetes"]["deploymentSpec"]
+        mounts = platform["executors"].get(label, {}).get("pvcMount", [])
+        resources = container.get("resources", {})
+        accelerator = resources.get("accelerator", {})
+        parts = [
+            f"after {', '.join(task['dependentTasks'])}"
+            if "dependentTasks" in task
+            else "at once",
+            *(f"volume {m['constant']} at {m['mountPath']}" for m in mounts),
+        ]
+        if "cpuLimit" in resources:
+            parts.append(f"{resources['cpuLimit']:g} CPUs")
+        if "memoryLimit" in resources:
+            parts.append(f"{resources['memoryLimit']:g} GB")
+        if accelerator:
+            parts.append(f"{accelerator['count']} x {accelerator['type']}")
+        return f"{name}: {'; '.join(parts)}"
+
+    def to_yaml(self) -> str:
+        """Both documents; equal pipelines give equal text."""
+        return yaml.safe_dump_all([self.spec, self.platform], sort_keys=True)
+
+
+def compile_pipeline(config: PipelineConfig, kubeflow: KubeflowConfig) -> Compiled:
+    """Compiles the pipeline.
+
+    Args:
+      config: As for `create_pipeline`; directories are those of the containers.
+      kubeflow: What the steps get on the cluster.
+
+    Returns:
+      What `to_yaml` makes the file of.
+
+    Raises:
+      ConfigError: If the schema file cannot be read.
+    """
+    pipeline = create_pipeline(config)
+    _give_resources(pipeline, kubeflow)
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+        kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+            default_image=kubeflow.image,
+            default_commands=["python", "-m", kubeflow_entrypoint.__name__],
+            use_pipeline_spec_2_1=True,
+        )
+    )
+    spec = runner.run(pipeline, write_out=False)["pipelineSpec"]
+    kubeflow_parameters.expose(spec)
+    if kubeflow.retries:
+        for task in spec["root"]["dag"]["tasks"].values():
+            task["retryPolicy"] = _retry_policy(kubeflow.retries)
+    _tell_inputs(spec)
+    executors = {
+        step: component["executorLabel"]
+        for step, component in spec["components"].items()
+    }
+    platform = kubeflow_platform.platform_spec(
+        executors, kubeflow, config.data.data_dir
+    )
+    return Compiled(spec, platform)
+
+
+def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> None:
+    resources = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
+    spec = resources.ResourceSpec(
+        cpu_limit=kubeflow.cpu_limit or 0, memory_limit=kubeflow.memory_limit or 0
+    )
+    if kubeflow.accelerator_count:
+        spec.accelerator.type = kubeflow.accelerator
+        spec.accelerator.count = kubeflow.accelerator_count
+    (trainer,) = (c for c in pipeline.components if c.id == "Trainer")
+    trainer.with_platform_config(spec)
+
+
+def _retry_policy(retries: int) -> dict[str, Any]:
+    return {
+        "maxRetryCount": retries,
+        "backoffDuration": "60s",
+        "backoffFactor": 2.0,
+        # Argo counts from the start of the first attempt: with KFP's default of an
+        # hour, a training that fails later is not started again.
+        "backoffMaxDuration": f"{30 * 24 * 3600}s",
+    }
+
+
+def _tell_inputs(spec: dict[str, Any]) -> None:
+    """Repeats the definitions of the inputs, with ours, on the command lines."""
+    for component in spec["components"].values():
+        label = component["executorLabel"]
+        args = spec["deploymentSpec"]["executors"][label]["container"]["args"]
+        definitions = component.get("inputDefinitions", {})
+        args[args.index(_INPUTS_SPEC_FLAG) + 1] = json.dumps(
+            definitions, sort_keys=True
+        )

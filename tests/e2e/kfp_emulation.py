@@ -1,0 +1,266 @@
+"""What Kubeflow Pipelines v2 does for each step of a compiled pipeline, on one machine.
+
+After backend/src/v2/driver and backend/src/v2/component/launcher_v2.go of
+kubeflow/pipelines, and as harsh: a step finds nothing but its inputs, inputs have no
+type, and there is an output `executor-logs` that nobody declared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import graphlib
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+_REPOSITORY = pathlib.Path(__file__).parents[2]
+_SCHEMES = {"minio://": "minio", "s3://": "s3", "gs://": "gcs"}
+
+Json = dict[str, Any]
+
+
+class StepServer:
+    """Processes that start quickly; see step_server.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(pathlib.Path(__file__).with_name("step_server.py"))],
+            cwd=_REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._answer() == "ready"
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def start(
+        self, command: Sequence[str], environment: dict[str, str], log: pathlib.Path
+    ) -> int:
+        """Starts `python -m ...`; the process's id."""
+        python, dash_m, module, *arguments = command
+        assert (python, dash_m) == ("python", "-m")
+        job = {
+            "module": module,
+            "arguments": arguments,
+            "environment": environment,
+            "log": str(log),
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def status(self) -> int:
+        """Waits for the process that was started last; its exit status."""
+        return int(self._answer())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
+@dataclasses.dataclass
+class Ended:
+    """How the process of a step ended, and what it printed."""
+
+    status: int
+    output: str
+
+
+class Cluster:
+    """One run of a compiled pipeline.
+
+    Attributes:
+      tasks: The steps in an order in which they can run.
+      artifacts: The outputs of the steps that have run, by step and key.
+    """
+
+    def __init__(
+        self,
+        package: pathlib.Path,
+        directory: pathlib.Path,
+        pipeline_root: str,
+        server: StepServer,
+        parameters: Json | None = None,
+    ):
+        """Begins a run.
+
+        Args:
+          package: What `compile` wrote.
+          directory: Holds the object store and the pods' disks.
+          pipeline_root: A URI, or a directory that all pods share.
+          server: Starts the processes.
+          parameters: Runtime parameters.
+        """
+        self._spec = next(iter(yaml.safe_load_all(package.read_text())))
+        self._store = directory / "store"
+        self._disk = directory / "disk"
+        self._root = pipeline_root
+        self._server = server
+        self.parameters = dict(parameters or {})
+        self._log = directory / "no.log"
+        self._ids = itertools.count(1)
+        self.artifacts: dict[str, dict[str, Json]] = {}
+        dag = self._spec["root"]["dag"]["tasks"]
+        order = {name: task.get("dependentTasks", []) for name, task in dag.items()}
+        self.tasks = list(graphlib.TopologicalSorter(order).static_order())
+        self._dag = dag
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def run_all(self) -> None:
+        """Runs every step."""
+        for task in self.tasks:
+            ended = self.run(task)
+            assert ended.status == 0, f"{task}: {ended.output}"
+
+    def run(self, task: str, module: str | None = None) -> Ended:
+        """Runs a step; `module` stands in for its entry point."""
+        request = self.prepare(task)
+        self.start(task, request, module)
+        return self.finish(task, request)
+
+    def prepare(self, task: str) -> Json:
+        """What the driver asks of a step, after the launcher has fetched the inputs."""
+        request = self.request(task)
+        shutil.rmtree(self._disk, ignore_errors=True)
+        for entry in request["inputs"]["artifacts"].values():
+            self._copy(entry["artifacts"][0]["uri"], self._store, self._disk)
+        for entry in request["outputs"]["artifacts"].values():
+            path = self.local_path(entry["artifacts"][0]["uri"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return request
+
+    def command(self, task: str, request: Json) -> list[str]:
+        """The container's command line."""
+        component = self._spec["components"][task]
+        executors = self._spec["deploymentSpec"]["executors"]
+        container = executors[component["executorLabel"]]["container"]
+        words = [*container["command"], *container["args"]]
+        return [word.replace("{{$}}", json.dumps(request)) for word in words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"KFP_LOCAL_ROOT": str(self._disk)}
+
+    def start(self, task: str, request: Json, module: str | None = None) -> int:
+        """Starts the step's process; its id."""
+        python, dash_m, own, *arguments = self.command(task, request)
+        self._log = self._log.with_name(f"{next(self._ids)}.log")
+        self._log.touch()
+        return self._server.start(
+            [python, dash_m, module or own, *arguments], self.environment, self._log
+        )
+
+    def finish(self, task: str, request: Json) -> Ended:
+        """Waits for the step's process, and keeps its outputs if it went well."""
+        ended = Ended(self._server.status(), self.output)
+        if ended.status == 0:
+            self.publish(task, request)
+        return ended
+
+    @property
+    def output(self) -> str:
+        """What the process has printed so far."""
+        return self._log.read_text()
+
+    def request(self, task: str) -> Json:
+        """The driver's ExecutorInput."""
+        spec = self._dag[task]["inputs"]
+        component = self._spec["components"][task]
+        outputs = component.get("outputDefinitions", {}).get("artifacts", {})
+        logs = {"artifactType": {"schemaTitle": "system.Artifact"}}
+        task_root = f"{self._root}/msg-gan/run/{task}/{next(self._ids)}"
+        return {
+            "inputs": {
+                "parameterValues": {
+                    name: self._value(value)
+                    for name, value in spec.get("parameters", {}).items()
+                },
+                "artifacts": {
+                    key: {"artifacts": [self._input(value["taskOutputArtifact"])]}
+                    for key, value in spec.get("artifacts", {}).items()
+                },
+            },
+            "outputs": {
+                "artifacts": {
+                    key: {
+                        "artifacts": [
+                            {
+                                "name": key,
+                                "uri": f"{task_root}/{key}",
+                                "type": definition["artifactType"],
+                            }
+                        ]
+                    }
+                    for key, definition in {**outputs, "executor-logs": logs}.items()
+                },
+                "outputFile": f"{self.local_path(task_root)}/output_metadata.json",
+            },
+        }
+
+    def _value(self, value: Json) -> Any:
+        if "componentInputParameter" not in value:
+            return value["runtimeValue"]["constant"]
+        name = value["componentInputParameter"]
+        definition = self._spec["root"]["inputDefinitions"]["parameters"][name]
+        given = self.parameters.get(name, definition["defaultValue"])
+        # JSON in protobuf knows no integers.
+        return float(given) if isinstance(given, int) else given
+
+    def _input(self, source: Json) -> Json:
+        artifact = self.artifacts[source["producerTask"]][source["outputArtifactKey"]]
+        return {
+            **artifact,
+            "name": str(next(self._ids)),
+            "type": {"instanceSchema": ""},
+        }
+
+    def publish(self, task: str, request: Json) -> None:
+        """Uploads the outputs, with what the step says of them."""
+        file = pathlib.Path(request["outputs"]["outputFile"])
+        told = json_format.MessageToDict(
+            # Strictly: a field that it does not know is an error.
+            json_format.Parse(file.read_text(), pipeline_spec_pb2.ExecutorOutput())
+        ).get("artifacts", {})
+        self.artifacts[task] = {}
+        for key, entry in request["outputs"]["artifacts"].items():
+            (artifact,) = entry["artifacts"]
+            for more in told.get(key, {}).get("artifacts", [{}]):
+                uri = more.get("uri", artifact["uri"])
+                assert uri == artifact["uri"], f"{task} moved {key} to {uri}"
+                artifact = {**artifact, "metadata": more.get("metadata", {})}
+            self._copy(artifact["uri"], self._disk, self._store)
+            self.artifacts[task][key] = artifact
+
+    def local_path(self, uri: str) -> pathlib.Path:
+        """Where a pod finds the content of a URI."""
+        return self._path(uri, self._disk)
+
+    def stored(self, task: str, key: str) -> pathlib.Path:
+        """Where the object store keeps an output of a step."""
+        return self._path(self.artifacts[task][key]["uri"], self._store)
+
+    def _path(self, uri: str, root: pathlib.Path) -> pathlib.Path:
+        for scheme, directory in _SCHEMES.items():
+            if uri.startswith(scheme):
+                return root / directory / uri.removeprefix(scheme)
+        return pathlib.Path(uri)
+
+    def _copy(self, uri: str, source: pathlib.Path, target: pathlib.Path) -> None:
+        """Copies an artifact, if it is not where all pods see it."""
+        there, here = self._path(uri, source), self._path(uri, target)
+        if there != here and there.exists():
+            shutil.copytree(there, here)

@@ -1,0 +1,231 @@
+"""Every step of a compiled pipeline, run as Kubeflow Pipelines would run it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+import tensorflow as tf
+from kfp_emulation import Cluster, StepServer
+from local_pipeline import BLESS_ALL, COMPONENTS
+
+from pipeline import kubeflow_cli
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+MINIO = "minio://mlpipeline/v2/artifacts"
+STOCK_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What the PersistentVolumeClaim gives, mounted."""
+    return tmp_path_factory.mktemp("volume")
+
+
+@pytest.fixture(scope="module")
+def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
+    return [
+        "compile",
+        "--kubeflow.mount-path",
+        str(volume),
+        "--data.dataset",
+        "garments",
+        "--data.data-dir",
+        str(garments_dir),
+        "--data.max-examples",
+        "100",
+        "--train.steps",
+        "4",
+        "--train.batch-size",
+        "8",
+        "--train.report-every",
+        "2",
+        "--classifier.epochs",
+        "1",
+        "--evaluate.num-seeds",
+        "1",
+        *BLESS_ALL,
+    ]
+
+
+@pytest.fixture(scope="module")
+def package(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The pipeline as the command compiles it."""
+    path = tmp_path_factory.mktemp("package") / "pipeline.yaml"
+    command = [sys.executable, "kubeflow_runner.py", *flags, "--output", str(path)]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[StepServer]:
+    server = StepServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    package: pathlib.Path,
+    server: StepServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Cluster:
+    """A run with an object store that has ended."""
+    cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), MINIO, server)
+    cluster.run_all()
+    return cluster
+
+
+def _sample(version: pathlib.Path) -> dict[str, tuple[int, ...]]:
+    generator = tf.saved_model.load(str(version))
+    images = generator.signatures["sample"](
+        num_images=tf.constant(3), seed=tf.constant(1, tf.int64)
+    )
+    return {name: tuple(image.shape) for name, image in images.items()}
+
+
+def test_compiled_in_two_processes_it_is_the_same(
+    package: pathlib.Path, flags: list[str], tmp_path: pathlib.Path
+) -> None:
+    again = tmp_path / "again.yaml"
+    assert kubeflow_cli.main([*flags, "--output", str(again)]) == 0
+    assert again.read_bytes() == package.read_bytes()
+
+
+def test_with_an_object_store_all_steps_run_and_push(
+    cluster: Cluster, volume: pathlib.Path
+) -> None:
+    assert set(cluster.artifacts) == set(COMPONENTS)
+    (version,) = (volume / "serving").iterdir()
+    assert _sample(version) == {
+        "image_7": (3, 7, 7, 1),
+        "image_14": (3, 14, 14, 1),
+        "image_28": (3, 28, 28, 1),
+    }
+    # The object store has the same, for those who cannot mount the volume.
+    assert _sample(cluster.stored("Pusher", "pushed_model"))
+    assert (cluster.stored("Trainer", "model_run") / "sheet.png").exists()
+
+
+def test_metadata_names_uris_and_not_the_launchers_directories(
+    cluster: Cluster,
+) -> None:
+    blessing = cluster.artifacts["GanEvaluator"]["blessing"]
+    model = cluster.artifacts["Trainer"]["model"]
+    assert model["uri"].startswith(MINIO)
+    assert blessing["metadata"]["current_model"] == model["uri"]
+    examples = cluster.artifacts["TfdsExampleGen"]["examples"]["metadata"]
+    assert examples["dataset"] == "garments"
+    assert examples["train_num_examples"] == 100
+
+
+def test_tfxs_own_entry_point_fails_for_three_reasons(cluster: Cluster) -> None:
+    """Why there is one of ours. When TFX mends one, this says so."""
+    request = cluster.prepare("StatisticsGen")
+
+    def run() -> str:
+        cluster.start("StatisticsGen", request, STOCK_ENTRY_POINT)
+        ended = cluster.finish("StatisticsGen", request)
+        assert ended.status != 0
+        return ended.output
+
+    assert "AttributeError: 'NoneType' object has no attribute 'get'" in run()
+    for key, title in (("examples", "tfx.Examples"), ("schema", "tfx.Schema")):
+        (artifact,) = request["inputs"]["artifacts"][key]["artifacts"]
+        artifact["type"] = {"schemaTitle": title}
+    assert "Could not import system.Artifact" in run()
+    del request["outputs"]["artifacts"]["executor-logs"]
+    assert "Could not find directory minio://" in run()
+
+
+def test_the_image_holds_what_a_step_needs(
+    cluster: Cluster, tmp_path: pathlib.Path
+) -> None:
+    """What deploy/Dockerfile does, without Docker: the same files, the same `uv sync`,
+    and then the container's own command far from the repository."""
+    dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text()
+    (extras,) = re.findall(r'^ARG EXTRAS="(.+)"', dockerfile, re.MULTILINE)
+    app = tmp_path / "app"
+    app.mkdir()
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
+        for source in sources.split():
+            if (REPOSITORY / source).is_dir():
+                shutil.copytree(REPOSITORY / source, app / source)
+            else:
+                shutil.copy(REPOSITORY / source, app)
+    *_, flags = re.findall(r"^    uv sync (.+) \${EXTRAS}", dockerfile, re.MULTILINE)
+    subprocess.run(
+        [os.environ.get("UV", "uv"), "sync", *flags.split(), *extras.split()],
+        cwd=app,
+        check=True,
+    )
+    for removed in re.findall(r"^    && rm -r (\S+)", dockerfile, re.MULTILINE):
+        for path in app.glob(removed):
+            shutil.rmtree(path)
+    shutil.rmtree(app / "components")
+    request = cluster.prepare("SchemaGen")
+    away = tmp_path / "home"
+    away.mkdir()
+    subprocess.run(
+        cluster.command("SchemaGen", request),
+        cwd=away,
+        env={
+            "PATH": f"{app / '.venv' / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(away),
+            **cluster.environment,
+        },
+        check=True,
+    )
+    cluster.publish("SchemaGen", request)
+    assert list(cluster.stored("SchemaGen", "schema").iterdir())
+
+
+def test_with_a_shared_directory_all_steps_run_and_push(
+    package: pathlib.Path,
+    server: StepServer,
+    volume: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    serving = volume / "elsewhere"
+    cluster = Cluster(
+        package,
+        tmp_path / "cluster",
+        str(tmp_path / "mnt" / "artifacts"),
+        server,
+        {"train_steps": 2, "batch_size": 4, "serving_dir": str(serving)},
+    )
+    cluster.run_all()
+    (version,) = serving.iterdir()
+    assert _sample(version)
+    stats = cluster.stored("Trainer", "model_run") / "stats.jsonl"
+    # The runtime parameters reached the training: two steps of four images.
+    assert '"images": 8' in stats.read_text().splitlines()[-1]
+
+
+def test_a_stopped_training_goes_on_in_another_pod(cluster: Cluster) -> None:
+    cluster.parameters = {"train_steps": 100_000, "seed": 5}
+    request = cluster.prepare("Trainer")
+    pid = cluster.start("Trainer", request)
+    while not re.search(r"step +\d", cluster.output):
+        time.sleep(0.2)
+        os.kill(pid, 0)
+    os.kill(pid, signal.SIGTERM)
+    ended = cluster.finish("Trainer", request)
+    assert ended.status == 143, ended.output
+    steps = [
+        int(n.replace(",", "")) for n in re.findall(r"step +([\d,]+)", ended.output)
+    ]
+    cluster.parameters["train_steps"] = max(steps) + 100
+    ended = cluster.run("Trainer")
+    assert ended.status == 0, ended.output
+    assert "resuming from step" in ended.output

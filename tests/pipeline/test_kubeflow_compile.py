@@ -1,0 +1,240 @@
+"""The file that `kubeflow_runner.py compile` writes."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp import components
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipeline import kubeflow_cli
+
+CLUSTER_FLAGS = [
+    "--kubeflow.image",
+    "registry.example.com/msg-gan:7",
+    "--kubeflow.accelerator-count",
+    "2",
+    "--kubeflow.cpu-limit",
+    "8",
+    "--kubeflow.memory-limit",
+    "32",
+    "--kubeflow.node-selector",
+    "cloud.google.com/gke-accelerator=nvidia-l4",
+    "--kubeflow.tolerations",
+    "nvidia.com/gpu:NoSchedule",
+    "--kubeflow.tolerations",
+    "team=vision:NoExecute",
+    "--kubeflow.secrets",
+    "object-store/accesskey=AWS_ACCESS_KEY_ID",
+    "--kubeflow.retries",
+    "3",
+    "--kubeflow.step-timeout",
+    "7200",
+]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
+    assert kubeflow_cli.main(["compile", "--output", str(path), *CLUSTER_FLAGS]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def documents(package: pathlib.Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(package.read_text()))
+
+
+def _executor(documents: list[dict[str, Any]], step: str) -> dict[str, Any]:
+    spec = documents[0]
+    label = spec["components"][step]["executorLabel"]
+    return spec["deploymentSpec"]["executors"][label]["container"]
+
+
+def _platform(documents: list[dict[str, Any]], step: str) -> dict[str, Any]:
+    label = documents[0]["components"][step]["executorLabel"]
+    kubernetes = documents[1]["platforms"]["kubernetes"]
+    return kubernetes["deploymentSpec"]["executors"][label]
+
+
+def test_it_parses_strictly(documents: list[dict[str, Any]]) -> None:
+    spec, platform = documents
+    parsed = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
+    json_format.ParseDict(
+        spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig()
+    )
+    assert parsed.schema_version == "2.1.0"
+    assert parsed.pipeline_info.name == "msg-gan"
+
+
+def test_the_sdk_loads_it(package: pathlib.Path) -> None:
+    loaded = components.load_component_from_file(str(package))
+    assert "train_steps" in loaded.component_spec.inputs
+
+
+def test_each_step_starts_our_entry_point(documents: list[dict[str, Any]]) -> None:
+    for step in documents[0]["components"]:
+        container = _executor(documents, step)
+        assert container["image"] == "registry.example.com/msg-gan:7"
+        assert container["command"] == [
+            "python",
+            "-m",
+            "pipeline.kubeflow_entrypoint",
+        ]
+        assert container["args"].count("{{$}}") == 1
+
+
+def test_runtime_parameters_have_the_presets_defaults(
+    documents: list[dict[str, Any]],
+) -> None:
+    parameters = documents[0]["root"]["inputDefinitions"]["parameters"]
+    defaults = {name: p["defaultValue"] for name, p in parameters.items()}
+    assert defaults == {
+        "dataset": "fashion_mnist:3.0.1",
+        "train_steps": 1500,
+        "batch_size": 64,
+        "generator_learning_rate": 0.001,
+        "discriminator_learning_rate": 0.001,
+        "seed": 0,
+        "max_frechet_share": 0.25,
+        "min_coverage": 0.05,
+        "max_class_distance": 0.5,
+        "max_worsening": 0.1,
+        "serving_dir": "/mnt/msg-gan/serving",
+    }
+    assert parameters["train_steps"]["parameterType"] == "NUMBER_INTEGER"
+
+
+def test_every_input_of_a_step_is_defined(documents: list[dict[str, Any]]) -> None:
+    """The backend refuses a parameter without a definition or a value."""
+    spec = documents[0]
+    for step, task in spec["root"]["dag"]["tasks"].items():
+        given = task.get("inputs", {}).get("parameters", {})
+        definitions = spec["components"][step].get("inputDefinitions", {})
+        assert set(given) == set(definitions.get("parameters", {}))
+        args = _executor(documents, step)["args"]
+        told = args[args.index("--json_serialized_inputs_spec_args") + 1]
+        assert json.loads(told) == definitions
+
+
+def test_the_trainer_gets_what_it_was_promised(
+    documents: list[dict[str, Any]],
+) -> None:
+    assert _executor(documents, "Trainer")["resources"] == {
+        "accelerator": {"count": "2", "type": "nvidia.com/gpu"},
+        "cpuLimit": 8.0,
+        "memoryLimit": 32.0,
+    }
+    assert _platform(documents, "Trainer") == {
+        "activeDeadlineSeconds": 7200,
+        "nodeSelector": {"labels": {"cloud.google.com/gke-accelerator": "nvidia-l4"}},
+        "pvcMount": [{"constant": "msg-gan", "mountPath": "/mnt/msg-gan"}],
+        "secretAsEnv": [
+            {
+                "secretName": "object-store",
+                "keyToEnv": [{"secretKey": "accesskey", "envVar": "AWS_ACCESS_KEY_ID"}],
+            }
+        ],
+        "tolerations": [
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {
+                "key": "team",
+                "operator": "Equal",
+                "value": "vision",
+                "effect": "NoExecute",
+            },
+        ],
+    }
+
+
+def test_steps_that_run_side_by_side_do_not_share_the_volume(
+    documents: list[dict[str, Any]],
+) -> None:
+    mounted = {
+        step
+        for step in documents[0]["components"]
+        if "pvcMount" in _platform(documents, step)
+    }
+    assert mounted == {"Trainer", "GanEvaluator", "Pusher"}
+
+
+def test_a_long_training_is_retried_as_well(documents: list[dict[str, Any]]) -> None:
+    policy = documents[0]["root"]["dag"]["tasks"]["Trainer"]["retryPolicy"]
+    assert policy["maxRetryCount"] == 3
+    assert int(policy["backoffMaxDuration"].removesuffix("s")) > 14 * 24 * 3600
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "pipeline.yaml"
+    flags = ["compile", "--dry-run", "--output", str(output), *CLUSTER_FLAGS]
+    assert kubeflow_cli.main(flags) == 0
+    shown = capsys.readouterr().out
+    trainer = next(line for line in shown.splitlines() if "Trainer: after" in line)
+    assert "2 x nvidia.com/gpu" in trainer
+    assert "volume msg-gan at /mnt/msg-gan" in trainer
+    assert shown.index("TfdsExampleGen:") < shown.index("Pusher:")
+    assert "train_steps = 1500" in shown
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--evaluate.baseline", "resolver"], ["evaluate.baseline", "resolver"]),
+        (["--train.strategy", "multi_worker"], ["train.strategy", "one pod"]),
+        (["--pipeline-root", "/data"], ["pipeline_root", "--kubeflow.mount-path"]),
+        (["--serving-dir", "/srv/models"], ["serving_dir", "/srv/models"]),
+        (["--train.checkpoint-dir", "ckpt"], ["train.checkpoint_dir", "/mnt/msg-gan"]),
+        (["--name", "MSG GAN"], ["name is 'MSG GAN'"]),
+        (["--kubeflow.volume-claim", "My_Claim"], ["kubeflow.volume_claim"]),
+        (["--kubeflow.mount-path", "mnt"], ["kubeflow.mount_path", "absolute"]),
+        (["--kubeflow.retries", "-1"], ["kubeflow.retries", "-1"]),
+        (["--kubeflow.tolerations", "gpu"], ["kubeflow.tolerations", "NoSchedule"]),
+        (["--kubeflow.secrets", "s=V"], ["kubeflow.secrets", "secret/key=VARIABLE"]),
+        (["--output", "/nowhere/p.yaml"], ["/nowhere/p.yaml"]),
+        (
+            ["--train.strategy", "mirrored", "--train.replicas", "2"],
+            ["train.replicas", "--kubeflow.accelerator-count"],
+        ),
+    ],
+)
+def test_what_cannot_run_there_is_refused(
+    flags: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = kubeflow_cli.main(["compile", *flags])
+    except SystemExit as e:  # While the flags are parsed.
+        status = e.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+
+
+def test_help_imports_neither_tensorflow_nor_tfx_nor_kfp() -> None:
+    code = (
+        "import sys\n"
+        "from pipeline import kubeflow_cli\n"
+        "for command in (['--help'], ['compile', '--help'], ['submit', '--help']):\n"
+        "    try:\n"
+        "        kubeflow_cli.main(command)\n"
+        "    except SystemExit as e:\n"
+        "        assert not e.code\n"
+        "sys.exit(bool({'tensorflow', 'tfx', 'kfp'} & sys.modules.keys()))\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert "--kubeflow.image" in shown
+    assert "--pipeline-root" in shown
