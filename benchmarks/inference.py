@@ -1,0 +1,197 @@
+"""How quick is a pushed generator? `uv run benchmarks/inference.py`.
+
+A network with fresh weights is exported and drawn from in several ways, which take
+turns, so that a machine whose speed drifts is as fair to one as to the other:
+
+- `SavedModel`: the signature `serving_default`, as TensorFlow Serving runs it;
+- `Keras predict` and `Keras call`: the same network before it is exported;
+- `ONNX Runtime`: the file that `msg-gan export --format onnx` writes.
+
+For each batch size it prints images per second, the latency of a call (median and 99th
+percentile), and the ratio to Keras's `predict`. Then clients ask `msg-gan serve` for
+images, each for some at a time, and their rate is compared with the SavedModel's.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import http.client
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import orjson
+import rich.table
+import timing
+import tyro
+
+from msg_modules import console
+
+_SERVE = "from msg_modules import cli; cli.main()"
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Flags of the benchmark."""
+
+    network: Literal["compact", "tutorial"] = "compact"
+    """The network."""
+
+    latent_dim: int = 16
+    """Length of its latents."""
+
+    batch_sizes: tuple[int, ...] = (1, 8, 64, 512)
+    """Images in a call."""
+
+    rounds: int = 5
+    """How often each takes its turn."""
+
+    seconds: float = 2.0
+    """How long a turn lasts at the least."""
+
+    clients: int = 32
+    """Clients of the server."""
+
+    client_images: int = 8
+    """Images that a client asks for at a time."""
+
+
+Draw = Callable[[np.ndarray], object]
+
+
+def main() -> None:
+    """Measures and prints the tables."""
+    args = tyro.cli(Args, description=__doc__)
+    console.quiet_libraries()
+    with tempfile.TemporaryDirectory() as directory:
+        serving = pathlib.Path(directory)
+        ways = _prepare(args, serving)
+        for batch_size in args.batch_sizes:
+            _compare(args, ways, batch_size)
+        _ask_server(args, ways["SavedModel"], serving)
+
+
+def _prepare(args: Args, serving: pathlib.Path) -> dict[str, Draw]:
+    import onnxruntime
+
+    from msg_modules import conversion, export, models, sampling
+
+    network, _ = models.build(args.network, args.latent_dim)
+    export.export(network, args.latent_dim, str(serving / "1"))
+    generator = sampling.load_generator(serving)
+    session = onnxruntime.InferenceSession(
+        conversion.to_onnx(serving / "1"), providers=["CPUExecutionProvider"]
+    )
+    return {
+        "SavedModel": generator.generate,
+        "Keras predict": lambda latents: network.predict(
+            latents, batch_size=len(latents), verbose=0
+        ),
+        "Keras call": lambda latents: [
+            scale.numpy() for scale in network(latents, training=False)
+        ],
+        "ONNX Runtime": lambda latents: session.run(None, {"latents": latents}),
+    }
+
+
+def _latents(args: Args, number: int) -> np.ndarray:
+    drawn = np.random.default_rng(0).normal(size=[number, args.latent_dim])
+    return drawn.astype(np.float32)
+
+
+def _compare(args: Args, ways: dict[str, Draw], batch_size: int) -> None:
+    latents = _latents(args, batch_size)
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    calls: dict[str, list[float]] = {name: [] for name in ways}
+    for draw in ways.values():
+        draw(latents)
+    for _ in range(args.rounds):
+        for name, draw in ways.items():
+            seconds = _turn(args, draw, latents)
+            rates[name].append(batch_size * len(seconds) / sum(seconds))
+            calls[name] += seconds
+    table = rich.table.Table(title=f"{args.network}, batch {batch_size}")
+    columns = ("", "images/s: min / median / max", "p50", "p99", "of predict's rate")
+    for column in columns:
+        table.add_column(column)
+    for name in ways:
+        half, most = (1000 * np.percentile(calls[name], share) for share in (50, 99))
+        ratio = timing.ratios(rates[name], rates["Keras predict"])
+        table.add_row(
+            name,
+            timing.spread(rates[name], ",.0f"),
+            f"{half:.2f} ms",
+            f"{most:.2f} ms",
+            timing.spread(ratio, ".2f"),
+        )
+    console.console.print(table)
+
+
+def _turn(args: Args, draw: Draw, latents: np.ndarray) -> list[float]:
+    """Seconds of each call in a turn."""
+    seconds: list[float] = []
+    while sum(seconds) < args.seconds:
+        began = time.perf_counter()
+        draw(latents)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _ask_server(args: Args, draw: Draw, serving: pathlib.Path) -> None:
+    command = ["serve", "--model", str(serving), "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SERVE, *command], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split("/")[2]
+        inside, outside = [], []
+        latents = _latents(args, 64)
+        for _ in range(args.rounds):
+            seconds = _turn(args, draw, latents)
+            inside.append(64 * len(seconds) / sum(seconds))
+            outside.append(_clients(args, address))
+    finally:
+        process.terminate()
+        process.wait()
+    console.say(
+        f"{args.clients} clients, {args.client_images} images each time, from a process"
+        f" on the same machine: {timing.spread(outside, ',.0f')} images/s,"
+        f" {timing.spread(timing.ratios(outside, inside), '.2f')} of the SavedModel's"
+        " rate at batch 64"
+    )
+
+
+def _clients(args: Args, address: str) -> float:
+    """Images per second that all clients together get."""
+    body = orjson.dumps({"inputs": _latents(args, args.client_images).tolist()})
+    until = time.perf_counter() + args.seconds
+
+    def ask(_: int) -> int:
+        connection = http.client.HTTPConnection(address)
+        count = 0
+        while time.perf_counter() < until:
+            headers = {"Content-Type": "application/json"}
+            path = "/v1/models/msg_gan:predict"
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+            count += args.client_images
+        connection.close()
+        return count
+
+    began = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(args.clients) as pool:
+        count = sum(pool.map(ask, range(args.clients)))
+    return count / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()
