@@ -222,7 +222,7 @@ PRESETS: dict[str, PipelineConfig] = {
         pipeline_root="output/fashion_mnist",
         data=DataConfig(dataset="fashion_mnist"),
         train=TrainConfig(
-            steps=30_000,
+            steps=20_000,
             report_every=100,
             sample_every=1000,
             checkpoint_every=1000,
