@@ -11,6 +11,10 @@ from msg_modules.configs import ServeLimits
 
 # Answered however busy the server is.
 _UNLIMITED = ("/healthz", "/metrics")
+# A client that is still sending when its connection is closed does not get to read why.
+# A body that is too long is therefore read and thrown away, up to so many times the
+# limit.
+_READ_OUT = 16
 
 
 class _Refused(Exception):
@@ -85,20 +89,23 @@ class Limited:
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """The body; None if the client has gone."""
         longest = self._limits.max_body_bytes
-        too_long = _Refused(413, f"The body is longer than {longest} bytes, the limit.")
+        most = _READ_OUT * longest
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if length.isdigit() and int(length) > longest:
-            raise too_long
+        size = int(length) if length.isdigit() and int(length) > most else 0
         body = bytearray()
-        while True:
+        is_whole = False
+        while not is_whole and size <= most:
             message = await receive()
             if message["type"] != "http.request":
                 return None
-            body += message.get("body", b"")
-            if len(body) > longest:
-                raise too_long
-            if not message.get("more_body", False):
-                return bytes(body)
+            part = message.get("body", b"")
+            size += len(part)
+            if size <= longest:
+                body += part
+            is_whole = not message.get("more_body", False)
+        if size > longest:
+            raise _Refused(413, f"The body is longer than {longest} bytes, the limit.")
+        return bytes(body)
 
 
 async def _refuse(send: Send, refused: _Refused) -> None:

@@ -269,6 +269,7 @@ ROW = [0.5] * 8
             "",
         ),
         (_post(b" " * 50_001), 413, "50000 bytes"),
+        (_post(b" " * 750_000), 413, "50000 bytes"),
         (_get("/sample.png?num_images=41"), 400, "between 1 and 40"),
         (_get("/sample.png?truncation=nan"), 400, "truncation"),
         (_get(f"/sample.png?seed={2**63}"), 400, "seed"),
