@@ -104,11 +104,15 @@ def test_ctrl_c_leaves_nothing(
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ):
     def interrupt(self: object, *arguments: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sampling.Generator, "generate", interrupt)
+    # A shell starts what runs in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     line = _fails(
         capsys, 130, "sample", "--model", serving_dir, "--output", tmp_path / "i.npz"
