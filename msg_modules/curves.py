@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from msg_modules import files
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -52,6 +54,5 @@ def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
       stats: What `reporting.read_stats` returns.
       path: The PNG.
     """
-    part = path.with_name(f".{path.name}.part.png")
-    plot_curves(stats).savefig(part, dpi=120)
-    part.replace(path)
+    with files.beside(path) as part:
+        plot_curves(stats).savefig(part, dpi=120)

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from msg_modules import files
 from msg_modules.sheets import to_uint8
 
 DIRECTORY = "draws"
@@ -62,9 +63,8 @@ class Draws:
         ]
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"{_PREFIX}{step:08d}.npz"
-        part = path.with_name(f".{path.name}.part.npz")
-        np.savez_compressed(part, images=np.concatenate(images))
-        part.replace(path)
+        with files.beside(path) as part:
+            np.savez_compressed(part, images=np.concatenate(images))
 
     def _paths(self) -> list[pathlib.Path]:
         return list(self._directory.glob(f"{_PREFIX}*.npz"))

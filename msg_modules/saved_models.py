@@ -10,6 +10,9 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from msg_modules.errors import ConfigError
 
+# The model card that lies beside a pushed generator.
+CARD_FILE = "README.md"
+
 
 def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
     """The graph with its signatures, and the version of TensorFlow that wrote it.

@@ -12,6 +12,8 @@ import PIL.ImageDraw
 import PIL.ImageFont
 import tensorflow as tf
 
+from msg_modules import files
+
 _CELL = 56
 _GAP = 4
 _BACKGROUND = 96
@@ -79,9 +81,8 @@ def side_by_side(
 def save_image(image: PIL.Image.Image, path: pathlib.Path, **options: Any) -> None:
     """Writes a picture beside its place and renames it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part{path.suffix}")
-    image.save(part, **options)
-    part.replace(path)
+    with files.beside(path) as part:
+        image.save(part, **options)
 
 
 def save_animation(frames: Sequence[PIL.Image.Image], path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import PIL.Image
 
-from msg_modules import extras
+from msg_modules import extras, files
 
 _FRAMES_PER_SECOND = 12
 
@@ -31,13 +31,12 @@ def save_video(frames: Sequence[PIL.Image.Image], path: pathlib.Path) -> None:
     import imageio.v3
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part{path.suffix}")
-    imageio.v3.imwrite(
-        part,
-        np.stack([np.asarray(frame.convert("RGB")) for frame in frames]),
-        plugin="pyav",
-        codec="libx264",
-        fps=_FRAMES_PER_SECOND,
-        out_pixel_format="yuv420p",
-    )
-    part.replace(path)
+    with files.beside(path) as part:
+        imageio.v3.imwrite(
+            part,
+            np.stack([np.asarray(frame.convert("RGB")) for frame in frames]),
+            plugin="pyav",
+            codec="libx264",
+            fps=_FRAMES_PER_SECOND,
+            out_pixel_format="yuv420p",
+        )

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from msg_modules import console, files
+from msg_modules import console, extras, files
 from msg_modules.configs import require
 from msg_modules.errors import ConfigError, RunError
 from pipeline import cli, kubeflow_runs
@@ -110,15 +110,8 @@ def _compile(argv: Sequence[str]) -> None:
 
 
 def _import_compiler() -> Callable[[PipelineConfig, KubeflowConfig], Compiled]:
-    try:
+    with extras.needed("kubeflow"):
         from pipeline.kubeflow_compiler import compile_pipeline
-    except ModuleNotFoundError as e:
-        if e.name is None or not e.name.startswith("kfp"):
-            raise
-        raise ConfigError(
-            "The package kfp is not installed, and Kubeflow needs it;"
-            " install it with `uv sync --extra kubeflow`."
-        ) from e
     return compile_pipeline
 
 

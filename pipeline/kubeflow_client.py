@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from msg_modules import console
+from msg_modules import console, extras
 from msg_modules.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -66,13 +66,8 @@ def connect(connection: Connection) -> kfp.Client:
     token = _read(connection.token_file, "token_file")
     cookies = _read(connection.cookies_file, "cookies_file")
     _check_host(connection, token, cookies)
-    try:
+    with extras.needed("kubeflow"):
         import kfp
-    except ModuleNotFoundError as e:
-        raise ConfigError(
-            "The package kfp is not installed, and Kubeflow needs it;"
-            " install it with `uv sync --extra kubeflow`."
-        ) from e
     with explained(connection.host):
         return kfp.Client(
             host=connection.host,

@@ -37,6 +37,7 @@ from msg_modules import (
     report,
     reporting,
     sampling,
+    saved_models,
     sheets,
     trainer,
     training,
@@ -79,6 +80,7 @@ _JUDGING_CODE = (
     report,
     reporting,
     sampling,
+    saved_models,
     sheets,
 )
 

@@ -10,7 +10,7 @@ from tfx.components.pusher import executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from msg_modules.report.card import CARD_FILE
+from msg_modules.saved_models import CARD_FILE
 
 
 class Executor(executor.Executor):

@@ -21,10 +21,11 @@ from msg_modules.metrics import candidate, judge
 from msg_modules.metrics.classifier import Classifier, load_classifier
 from msg_modules.metrics.yardstick import Yardstick
 from msg_modules.report import history
-from msg_modules.report.card import CARD_FILE, render_card
+from msg_modules.report.card import render_card
 from msg_modules.report.page import render_page
 from msg_modules.report.pictures import draw_pictures
 from msg_modules.sampling import Generator
+from msg_modules.saved_models import CARD_FILE
 
 
 class Executor(base_executor.BaseExecutor):

@@ -9,8 +9,6 @@ from typing import Any
 
 from msg_modules import console
 
-_CARD = "README.md"
-
 
 def info(model: pathlib.Path) -> None:
     """Prints signatures, size, origin and figures of a pushed generator.
@@ -38,7 +36,7 @@ def info(model: pathlib.Path) -> None:
             f"{written:%Y-%m-%d %H:%M}, by TensorFlow"
             f" {graph.meta_info_def.tensorflow_version}",
         ),
-        *_read_card(version / _CARD),
+        *_read_card(version / saved_models.CARD_FILE),
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

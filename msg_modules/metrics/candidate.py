@@ -34,11 +34,6 @@ def load_candidate(path: str | pathlib.Path) -> Generator:
         return load_generator(path)
     except ConfigError as e:
         raise UnfitGenerator(str(e)) from e
-    except (AttributeError, KeyError, IndexError, TypeError) as e:
-        raise UnfitGenerator(
-            f"The signature serving_default of {str(path)!r} does not take 'latents'"
-            " [N, latent_dim]; export it as msg_modules.export does."
-        ) from e
 
 
 def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, ...]:

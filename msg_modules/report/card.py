@@ -9,8 +9,6 @@ import yaml
 from msg_modules.metrics.yardstick import METRICS
 from msg_modules.report.rendering import render
 
-CARD_FILE = "README.md"
-
 # What is known of a dataset: its licence, and its name on the Hugging Face Hub.
 _DATASETS = {
     "fashion_mnist": ("MIT, Zalando SE", "zalando-datasets/fashion_mnist"),

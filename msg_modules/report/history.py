@@ -18,7 +18,7 @@ def summarise(run_dir: pathlib.Path, yardstick: Yardstick) -> dict[str, Any]:
       yardstick: What its draws are measured with.
 
     Returns:
-      `config` (`work_dirs.describe`), `steps`, `images` and `seconds` of training, and
+      `config` (`work_dirs.describe`), `step`, `images` and `seconds` of training, and
       `learning_curve`: at each step that was drawn at, `step`, `images` and
       `frechet_28`, the distance of `num_images` draws to the training images.
     """

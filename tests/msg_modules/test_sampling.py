@@ -249,29 +249,3 @@ def test_a_damaged_model_is_told_in_one_line(
 
     with pytest.raises(ConfigError, match=str(path)):
         sampling.load_generator(tmp_path)
-
-
-def test_on_the_sphere_latents_keep_their_length_and_turn_evenly():
-    start, end = np.array([3.0, 0, 0]), np.array([0, 3.0, 0])
-
-    path = sampling.interpolate_latents(start, end, 4)
-
-    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 3, rtol=1e-6)
-    angles = np.degrees(np.arctan2(path[:, 1], path[:, 0]))
-    np.testing.assert_allclose(angles, [0, 30, 60, 90], atol=1e-4)
-
-
-@pytest.mark.parametrize("end", [[-2.0, 0.5], [2.0, -0.5], [4.0, -1.0]])
-def test_every_way_begins_and_ends_where_it_was_asked_to(end: list[float]):
-    """Also where there is no one shortest way on the sphere, or none at all."""
-    start = np.array([2.0, -0.5])
-    for spherical in (True, False):
-        path = sampling.interpolate_latents(start, np.array(end), 5, spherical)
-        np.testing.assert_allclose(path[[0, -1]], [start, end], atol=1e-5)
-        assert np.isfinite(path).all()
-
-
-def test_a_straight_way_has_even_steps():
-    path = sampling.interpolate_latents(np.zeros(2), np.array([4.0, 8]), 5, False)
-
-    np.testing.assert_allclose(path, [[0, 0], [1, 2], [2, 4], [3, 6], [4, 8]])
