@@ -40,8 +40,9 @@ class Compiled:
     def steps(self) -> list[str]:
         """A line about each step, in an order in which they can run."""
         tasks = self.spec["root"]["dag"]["tasks"]
+        # Sorted, since a protobuf's map has no order of its own.
         order = graphlib.TopologicalSorter(
-            {name: task.get("dependentTasks", []) for name, task in tasks.items()}
+            {name: tasks[name].get("dependentTasks", []) for name in sorted(tasks)}
         )
         return [self._describe(name, tasks[name]) for name in order.static_order()]
 

@@ -179,7 +179,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
     flags = ["compile", "--dry-run", "--output", str(output), *CLUSTER_FLAGS]
     assert kubeflow_cli.main(flags) == 0
     shown = capsys.readouterr().out
-    trainer = next(line for line in shown.splitlines() if "Trainer: after" in line)
+    (trainer,) = (x for x in shown.splitlines() if x.strip().startswith("Trainer:"))
     assert "2 x nvidia.com/gpu" in trainer
     assert "volume msg-gan at /mnt/msg-gan" in trainer
     assert shown.index("TfdsExampleGen:") < shown.index("Pusher:")
