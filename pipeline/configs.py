@@ -22,6 +22,7 @@ from msg_modules.configs import (
     TrainConfig,
     require,
 )
+from msg_modules.errors import ConfigError
 
 AUTO_DATASET = "auto"
 
@@ -81,6 +82,18 @@ class DataConfig:
         )
 
 
+BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform")
+_RUNNERS_HERE = ("FnApiRunner", "DirectRunner", "PrismRunner")
+_RUNNERS = (
+    *_RUNNERS_HERE,
+    "DataflowRunner",
+    "FlinkRunner",
+    "PortableRunner",
+    "SparkRunner",
+)
+_BEAM_OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)(=(?P<value>.*))?")
+
+
 @dataclasses.dataclass(frozen=True)
 class BeamConfig:
     """How the data-parallel steps run."""
@@ -92,10 +105,57 @@ class BeamConfig:
     """A further Beam option, as `--beam.options=--name=value`; may be
     given several times."""
 
+    component_options: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A Beam option of one step, as `--beam.component-options
+    Transform=--runner=FlinkRunner`, which counts more than those of all; may be
+    given several times."""
+
+    def __post_init__(self) -> None:
+        _check_runner("beam.runner", self.runner)
+        for option in self.options:
+            _check_beam_option("beam.options", option)
+        for entry in self.component_options:
+            step, _, option = entry.partition("=")
+            require(
+                step in BEAM_STEPS,
+                "beam.component_options",
+                entry,
+                f"written like STEP=--name=value, STEP one of {', '.join(BEAM_STEPS)}",
+            )
+            _check_beam_option("beam.component_options", option)
+
     @property
     def pipeline_args(self) -> list[str]:
-        """The settings as Beam's own command-line arguments."""
+        """The settings of all steps as Beam's own command-line arguments."""
         return [f"--runner={self.runner}", *self.options]
+
+    def component_args(self, step: str) -> list[str]:
+        """What one step gets besides; of two values Beam takes the last."""
+        pairs = (entry.split("=", 1) for entry in self.component_options)
+        return [option for name, option in pairs if name == step]
+
+    def works_elsewhere(self, step: str) -> bool:
+        """Whether a step's data are worked on outside of the step's own machine."""
+        matches = map(
+            _BEAM_OPTION.fullmatch, [*self.pipeline_args, *self.component_args(step)]
+        )
+        values = {match["name"]: match["value"] for match in matches if match}
+        return (
+            values["runner"] not in _RUNNERS_HERE
+            and values.get("environment_type") != "LOOPBACK"
+        )
+
+
+def _check_runner(field: str, runner: str) -> None:
+    require(runner in _RUNNERS, field, runner, f"one of {', '.join(_RUNNERS)}")
+
+
+def _check_beam_option(field: str, option: str) -> None:
+    match = _BEAM_OPTION.fullmatch(option)
+    if match is None:
+        raise ConfigError(f"{field} is {option!r}; it must be written --name=value.")
+    if match["name"] == "runner":
+        _check_runner(field, match["value"])
 
 
 @dataclasses.dataclass(frozen=True)
