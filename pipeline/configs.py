@@ -198,6 +198,11 @@ class PipelineConfig:
 _LABEL = re.compile(r"[\w./-]+=[\w.-]*")
 _TOLERATION = re.compile(r"[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)")
 _SECRET = re.compile(r"[a-z0-9.-]+/[\w.-]+=[A-Za-z_]\w*")
+_IMAGE_PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"([\w.-]+(:\d+)?/)?{_IMAGE_PART}(/{_IMAGE_PART})*"
+    r"(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -222,7 +227,8 @@ class KubeflowConfig:
     """Gigabytes that the Trainer may use. Default: no limit."""
 
     accelerator: str = "nvidia.com/gpu"
-    """Kubernetes' name of the accelerator."""
+    """Kubernetes' name of the accelerator, or Vertex AI's, such as
+    NVIDIA_TESLA_T4."""
 
     accelerator_count: int = 0
     """Accelerators of the Trainer's pod."""
@@ -245,7 +251,12 @@ class KubeflowConfig:
     """Seconds after which a step is ended. Default: no limit."""
 
     def __post_init__(self) -> None:
-        require(bool(self.image), "kubeflow.image", self.image, "an image's name")
+        require(
+            bool(_IMAGE.fullmatch(self.image)),
+            "kubeflow.image",
+            self.image,
+            "an image's name, such as registry.example.com/msg-gan:0.1.0",
+        )
         require(
             bool(_RESOURCE_NAME.fullmatch(self.volume_claim)),
             "kubeflow.volume_claim",
