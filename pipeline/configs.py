@@ -91,6 +91,7 @@ _RUNNERS = (
     "PortableRunner",
     "SparkRunner",
 )
+_MASTERS = {"FlinkRunner": "flink_master", "SparkRunner": "spark_master_url"}
 _BEAM_OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)(=(?P<value>.*))?")
 
 
@@ -140,9 +141,14 @@ class BeamConfig:
             _BEAM_OPTION.fullmatch, [*self.pipeline_args, *self.component_args(step)]
         )
         values = {match["name"]: match["value"] for match in matches if match}
-        return (
-            values["runner"] not in _RUNNERS_HERE
-            and values.get("environment_type") != "LOOPBACK"
+        if values["runner"] in _RUNNERS_HERE:
+            return False
+        if "environment_type" in values:
+            return values["environment_type"] != "LOOPBACK"
+        # Beam starts a Flink or Spark of its own where no master is named.
+        master = values.get(_MASTERS.get(values["runner"], ""))
+        return values["runner"] not in _MASTERS or (
+            master is not None and not master.startswith(("local", "["))
         )
 
 

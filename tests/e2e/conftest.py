@@ -1,13 +1,23 @@
-"""A pipeline root that the tests of whole runs share."""
+"""A pipeline root and a run on Kubeflow that the tests of whole runs share."""
 
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from local_pipeline import Pipeline
+from local_pipeline import BLESS_ALL, Pipeline
 
 from pipeline import local_cli
+
+if TYPE_CHECKING:
+    from kfp_emulation import Cluster, StepServer
+
+_REPOSITORY = pathlib.Path(__file__).parents[2]
+_MINIO = "minio://mlpipeline/v2/artifacts"
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +28,70 @@ def pipeline(
     pipeline = Pipeline(tmp_path_factory.mktemp("pipeline") / "root", garments_dir)
     assert local_cli.main(pipeline.flags) == 0
     return pipeline
+
+
+@pytest.fixture(scope="session")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What the PersistentVolumeClaim gives, mounted."""
+    return tmp_path_factory.mktemp("volume")
+
+
+@pytest.fixture(scope="session")
+def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
+    return [
+        "compile",
+        "--kubeflow.mount-path",
+        str(volume),
+        "--data.dataset",
+        "garments",
+        "--data.data-dir",
+        str(garments_dir),
+        "--data.max-examples",
+        "100",
+        "--train.steps",
+        "4",
+        "--train.batch-size",
+        "8",
+        "--train.report-every",
+        "2",
+        "--train.sample-every",
+        "50",
+        "--train.deterministic",
+        "--classifier.epochs",
+        "1",
+        "--evaluate.num-seeds",
+        "1",
+        *BLESS_ALL,
+    ]
+
+
+@pytest.fixture(scope="session")
+def package(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The pipeline as the command compiles it."""
+    path = tmp_path_factory.mktemp("package") / "pipeline.yaml"
+    command = [sys.executable, "kubeflow_runner.py", *flags, "--output", str(path)]
+    subprocess.run(command, cwd=_REPOSITORY, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[StepServer]:
+    from kfp_emulation import StepServer
+
+    server = StepServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    package: pathlib.Path,
+    server: StepServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Cluster:
+    """A run with an object store that has ended."""
+    from kfp_emulation import Cluster
+
+    cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), _MINIO, server)
+    cluster.run_all()
+    return cluster

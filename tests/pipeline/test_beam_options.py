@@ -62,10 +62,27 @@ def test_every_step_on_beam_gets_the_options_of_all_and_its_own() -> None:
 
 def test_a_step_with_workers_elsewhere_is_known() -> None:
     assert [s for s in BEAM_STEPS if CLUSTER.works_elsewhere(s)] == ["Transform"]
-    loopback = ("--environment_type=LOOPBACK",)
-    everywhere = BeamConfig(runner="SparkRunner", options=loopback)
-    assert not any(map(everywhere.works_elsewhere, BEAM_STEPS))
-    assert BeamConfig(runner="SparkRunner").works_elsewhere("TfdsExampleGen")
+
+
+@pytest.mark.parametrize(
+    ("runner", "options", "elsewhere"),
+    [
+        ("FnApiRunner", ["--direct_running_mode=multi_processing"], False),
+        ("FlinkRunner", [], False),
+        ("FlinkRunner", ["--flink_master=[auto]"], False),
+        ("FlinkRunner", ["--flink_master=flink:8081"], True),
+        ("SparkRunner", ["--spark_master_url=local[2]"], False),
+        ("SparkRunner", ["--spark_master_url=spark://spark:7077"], True),
+        ("PortableRunner", ["--job_endpoint=beam:8099"], True),
+        ("PortableRunner", ["--environment_type=LOOPBACK"], False),
+        ("DataflowRunner", [], True),
+    ],
+)
+def test_where_the_workers_are(
+    runner: str, options: list[str], elsewhere: bool
+) -> None:
+    beam = BeamConfig(runner=runner, options=tuple(options))
+    assert beam.works_elsewhere("Transform") == elsewhere
 
 
 @pytest.mark.parametrize(

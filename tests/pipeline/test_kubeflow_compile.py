@@ -178,7 +178,8 @@ def test_beams_options_are_on_the_command_lines_of_its_steps(
 ) -> None:
     output = tmp_path / "pipeline.yaml"
     flags = ["--beam.options=--parallelism=2", "--beam.component-options"]
-    flags += ["Transform=--runner=FlinkRunner", "--data.dataset", "garments"]
+    flags += ["Transform=--runner=FlinkRunner", "--beam.component-options"]
+    flags += ["Transform=--flink_master=flink:8081", "--data.dataset", "garments"]
     assert kubeflow_cli.main(["compile", "--output", str(output), *flags]) == 0
     documents = list(yaml.safe_load_all(output.read_text()))
     arguments = {s: _executor(documents, s)["args"] for s in documents[0]["components"]}
