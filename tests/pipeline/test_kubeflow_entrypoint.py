@@ -237,6 +237,15 @@ def test_without_a_launcher_it_copies_by_itself(ram_step: Step) -> None:
     assert told["metadata"]["source"] == "ram://bucket/root/examples"
 
 
+def test_what_cannot_be_copied_is_named(
+    ram_step: Step, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubeflow_artifacts.remove("ram://bucket/root/examples")
+    assert ram_step.run(artifacts="copies") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "'examples' is 'ram://bucket/root/examples'" in line
+
+
 def test_directories_are_copied_with_what_is_in_them(
     ram_step: Step, tmp_path: pathlib.Path
 ) -> None:
