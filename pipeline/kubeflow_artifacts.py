@@ -70,7 +70,7 @@ class Places:
         if self._access == "copies":
             return str(self._copies / _OUTPUT_FILE)
         if self._access == "uris":
-            _, artifact = next(artifacts_of(outputs))
+            (_, artifact), *_ = artifacts_of(outputs)
             return posixpath.join(posixpath.dirname(artifact["uri"]), _OUTPUT_FILE)
         return outputs["outputFile"]
 
