@@ -28,29 +28,33 @@ class ServedGenerator(tf.Module):
           latent_dim: Length of the latent vector.
         """
         super().__init__()
-        self._generator = generator
-        self._latent_dim = latent_dim
+        # What is saved is TensorFlow's variables, and not the network. Of a Keras
+        # variable, `tf.saved_model.save` restores a copy that no signature reads:
+        # `tf.saved_model.load` finds its way, and a session, which TensorFlow Serving
+        # has, says "Could not find variable".
+        self.weights = [variable.value for variable in generator.variables]
+
+        def generate(latents: tf.Tensor) -> dict[str, tf.Tensor]:
+            pyramid = generator(latents, training=False)
+            return dict(zip(PYRAMID_KEYS, pyramid, strict=True))
+
+        def sample(num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+            latents = tf.random.stateless_normal(
+                [num_images, latent_dim], seed=tf.stack([seed, 0])
+            )
+            return generate(latents)
+
         self.generate = tf.function(
-            self._generate,
+            generate,
             input_signature=[tf.TensorSpec([None, latent_dim], tf.float32, "latents")],
         )
         self.sample = tf.function(
-            self._sample,
+            sample,
             input_signature=[
                 tf.TensorSpec([], tf.int32, "num_images"),
                 tf.TensorSpec([], tf.int64, "seed"),
             ],
         )
-
-    def _generate(self, latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        pyramid = self._generator(latents, training=False)
-        return dict(zip(PYRAMID_KEYS, pyramid, strict=True))
-
-    def _sample(self, num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        latents = tf.random.stateless_normal(
-            [num_images, self._latent_dim], seed=tf.stack([seed, 0])
-        )
-        return self._generate(latents)
 
 
 def export(generator: keras.Model, latent_dim: int, directory: str) -> None:
