@@ -7,6 +7,7 @@ import shutil
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
@@ -101,14 +102,20 @@ def _check(served: ServedGenerator) -> None:
 
 def _write_warmup_requests(directory: pathlib.Path, latent_dim: int) -> None:
     """Requests that TensorFlow Serving sends itself before it takes others."""
+    requests: list[tuple[str, dict[str, npt.ArrayLike]]] = [
+        ("serving_default", {"latents": np.zeros([batch, latent_dim], np.float32)})
+        for batch in _WARMUP_BATCHES
+    ]
+    requests.append(("sample", {"num_images": np.int32(1), "seed": np.int64(0)}))
     path = directory / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for batch in _WARMUP_BATCHES:
-            latents = tf.make_tensor_proto(np.zeros([batch, latent_dim], np.float32))
+        for signature, inputs in requests:
             request = predict_pb2.PredictRequest(
-                model_spec=model_pb2.ModelSpec(signature_name="serving_default"),
-                inputs={"latents": latents},
+                model_spec=model_pb2.ModelSpec(signature_name=signature),
+                inputs={
+                    name: tf.make_tensor_proto(value) for name, value in inputs.items()
+                },
             )
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)

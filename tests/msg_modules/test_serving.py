@@ -454,8 +454,16 @@ def test_warm_up_requests_get_the_same_answers(
         request = prediction_log_pb2.PredictionLog.FromString(
             record
         ).predict_log.request
-        latents = tf.make_ndarray(request.inputs["latents"])
+        signature = request.model_spec.signature_name
+        inputs = {
+            name: tf.make_ndarray(value) for name, value in request.inputs.items()
+        }
         answer = server.predict(
-            signature_name=request.model_spec.signature_name, inputs=latents.tolist()
+            signature_name=signature,
+            inputs={name: value.tolist() for name, value in inputs.items()},
         )
-        _assert_same(answer.json()["outputs"], pushed.generate(latents))
+        images = pushed.model.signatures[signature](
+            **{name: tf.constant(value) for name, value in inputs.items()}
+        )
+        wanted = tuple(images[name].numpy() for name in NAMES)
+        _assert_same(answer.json()["outputs"], wanted)
