@@ -12,7 +12,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline import kubeflow_entrypoint, kubeflow_parameters, kubeflow_platform
+from pipeline import (
+    kubeflow_entrypoint,
+    kubeflow_parameters,
+    kubeflow_platform,
+    kubeflow_trainer,
+)
 from pipeline.configs import KubeflowConfig, PipelineConfig
 from pipeline.pipeline import create_pipeline
 
@@ -26,10 +31,12 @@ class Compiled:
     Attributes:
       spec: The `PipelineSpec`, schema 2.1.
       platform: The `PlatformSpec`: what is Kubernetes' own.
+      job: The job that the Trainer's step starts, if it starts one.
     """
 
     spec: dict[str, Any]
     platform: dict[str, Any]
+    job: dict[str, Any] | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -86,7 +93,11 @@ def compile_pipeline(config: PipelineConfig, kubeflow: KubeflowConfig) -> Compil
       ConfigError: If the schema file cannot be read.
     """
     pipeline = create_pipeline(config)
-    _give_resources(pipeline, kubeflow)
+    job = None
+    if config.train.starts_job:
+        job = _train_in_job(pipeline, config, kubeflow)
+    else:
+        _give_resources(pipeline, kubeflow)
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=kubeflow.image,
@@ -105,9 +116,9 @@ def compile_pipeline(config: PipelineConfig, kubeflow: KubeflowConfig) -> Compil
         for step, component in spec["components"].items()
     }
     platform = kubeflow_platform.platform_spec(
-        executors, kubeflow, config.data.data_dir
+        executors, kubeflow, config.data.data_dir, trains_in_job=job is not None
     )
-    return Compiled(spec, platform)
+    return Compiled(spec, platform, job)
 
 
 def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> None:
@@ -118,8 +129,27 @@ def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> Non
     if kubeflow.accelerator_count:
         spec.accelerator.type = kubeflow.accelerator
         spec.accelerator.count = kubeflow.accelerator_count
+    _trainer(pipeline).with_platform_config(spec)
+
+
+def _train_in_job(
+    pipeline: tfx.dsl.Pipeline, config: PipelineConfig, kubeflow: KubeflowConfig
+) -> dict[str, Any]:
+    """Has the Trainer start a job instead of training; returns such a job."""
+    properties = _trainer(pipeline).exec_properties
+    settings = json.loads(properties["custom_config"])
+    properties["run_fn"] = f"{kubeflow_trainer.__name__}.run_fn"
+    properties["custom_config"] = json.dumps(
+        {**settings, "kubeflow": dataclasses.asdict(kubeflow)}
+    )
+    return kubeflow_trainer.make_job(
+        "TRAINING", config.model, config.train, settings, kubeflow
+    )
+
+
+def _trainer(pipeline: tfx.dsl.Pipeline) -> tfx.components.Trainer:
     (trainer,) = (c for c in pipeline.components if c.id == "Trainer")
-    trainer.with_platform_config(spec)
+    return trainer
 
 
 def _retry_policy(retries: int) -> dict[str, Any]:
