@@ -1,13 +1,20 @@
-"""A pipeline root that the tests of whole runs share."""
+"""A pipeline root, and a run on Kubeflow, that the tests of whole runs share."""
 
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
-from local_pipeline import Pipeline
+from kfp_emulation import Cluster, StepServer
+from local_pipeline import BLESS_ALL, Pipeline
 
 from pipeline import local_cli
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+MINIO = "minio://mlpipeline/v2/artifacts"
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +25,69 @@ def pipeline(
     pipeline = Pipeline(tmp_path_factory.mktemp("pipeline") / "root", garments_dir)
     assert local_cli.main(pipeline.flags) == 0
     return pipeline
+
+
+@pytest.fixture(scope="session")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What the PersistentVolumeClaim gives, mounted."""
+    return tmp_path_factory.mktemp("volume")
+
+
+@pytest.fixture(scope="session")
+def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
+    return [
+        "compile",
+        "--kubeflow.mount-path",
+        str(volume),
+        "--data.dataset",
+        "garments",
+        "--data.data-dir",
+        str(garments_dir),
+        "--data.max-examples",
+        "100",
+        "--train.steps",
+        "4",
+        "--train.batch-size",
+        "8",
+        "--train.report-every",
+        "2",
+        "--classifier.epochs",
+        "1",
+        "--evaluate.num-seeds",
+        "1",
+        *BLESS_ALL,
+    ]
+
+
+@pytest.fixture(scope="session")
+def package(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The pipeline as the command compiles it."""
+    path = tmp_path_factory.mktemp("package") / "pipeline.yaml"
+    command = [sys.executable, "kubeflow_runner.py", *flags, "--output", str(path)]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Where the steps find the address of Kubernetes' API server."""
+    return tmp_path_factory.mktemp("kube") / "config"
+
+
+@pytest.fixture(scope="session")
+def server(kubeconfig: pathlib.Path) -> Iterator[StepServer]:
+    server = StepServer({"KUBECONFIG": str(kubeconfig)})
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    package: pathlib.Path,
+    server: StepServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Cluster:
+    """A run with an object store that has ended."""
+    cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), MINIO, server)
+    cluster.run_all()
+    return cluster

@@ -8,14 +8,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 import tensorflow as tf
 from kfp_emulation import Cluster, StepServer
-from local_pipeline import BLESS_ALL, COMPONENTS
+from local_pipeline import COMPONENTS
 
 from pipeline import kubeflow_cli
 
@@ -24,66 +22,6 @@ pytestmark = pytest.mark.slow
 REPOSITORY = pathlib.Path(__file__).parents[2]
 MINIO = "minio://mlpipeline/v2/artifacts"
 STOCK_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
-
-
-@pytest.fixture(scope="module")
-def volume(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """What the PersistentVolumeClaim gives, mounted."""
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
-def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
-    return [
-        "compile",
-        "--kubeflow.mount-path",
-        str(volume),
-        "--data.dataset",
-        "garments",
-        "--data.data-dir",
-        str(garments_dir),
-        "--data.max-examples",
-        "100",
-        "--train.steps",
-        "4",
-        "--train.batch-size",
-        "8",
-        "--train.report-every",
-        "2",
-        "--classifier.epochs",
-        "1",
-        "--evaluate.num-seeds",
-        "1",
-        *BLESS_ALL,
-    ]
-
-
-@pytest.fixture(scope="module")
-def package(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The pipeline as the command compiles it."""
-    path = tmp_path_factory.mktemp("package") / "pipeline.yaml"
-    command = [sys.executable, "kubeflow_runner.py", *flags, "--output", str(path)]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
-    return path
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StepServer]:
-    server = StepServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    package: pathlib.Path,
-    server: StepServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Cluster:
-    """A run with an object store that has ended."""
-    cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), MINIO, server)
-    cluster.run_all()
-    return cluster
 
 
 def _sample(version: pathlib.Path) -> dict[str, tuple[int, ...]]:
