@@ -36,6 +36,13 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["msg_modules.trainer"])
 
 
+def warm_up() -> None:
+    """Has TensorFlow imported before a pod is waited for."""
+    process = _PROCESSES.Process(target=int)
+    process.start()
+    process.join()
+
+
 def _become(words: list[str], environment: dict[str, str], log: str) -> None:
     """Turns a process into that of a container, whose command a package installs."""
     for number in (1, 2):
@@ -77,6 +84,7 @@ class Pod:
         self.created = _now()
         self.container: Any = None
         self.last_state: Json = {}
+        self.ended_at = 0.0
         self._ended: Json | None = None
         self._server = server
         self._lines: list[tuple[float, str, str]] = []
@@ -95,6 +103,7 @@ class Pod:
         status = self.container.status
         if status is not None and self._ended is None:
             printed = self.log_file.read_text() if self.log_file.exists() else ""
+            self.ended_at = time.monotonic()
             self._ended = {"exitCode": status, "finishedAt": _now()}
             self._ended["reason"] = "Error" if status else "Completed"
             if status:  # FallbackToLogsOnError
@@ -200,15 +209,19 @@ class Kubernetes(http.server.ThreadingHTTPServer):
         name = body["metadata"]["name"]
         self.created.append(json.loads(json.dumps(body)))
         self.jobs[name] = Job(body, [])
-        self._start_pods(self.jobs[name])
 
     def delete(self, name: str) -> None:
-        """In the foreground: a job is there as long as its pods are."""
+        """In the foreground: a job is there as long as its pods are.
+
+        They are asked to end in any order, and here the chief is the last by a second.
+        """
         job = self.jobs[name]
-        if not job.is_deleted:
-            job.is_deleted = True
-            for pod in job.pods:
-                pod.container.signal(signal.SIGTERM)
+        if job.is_deleted:
+            return
+        job.is_deleted = True
+        for pod in job.pods:
+            delay = 1.0 if pod is job.pods[0] else 0.0
+            threading.Timer(delay, pod.container.signal, [signal.SIGTERM]).start()
 
     def _operate(self) -> None:
         while not self._stopped.wait(0.05):
@@ -218,6 +231,8 @@ class Kubernetes(http.server.ThreadingHTTPServer):
                         if all(pod.ended() for pod in job.pods):
                             del self.jobs[name]
                     elif not job.has_ended:
+                        if not job.pods:
+                            self._start_pods(job)
                         self._reconcile(job)
 
     def _reconcile(self, job: Job) -> None:
@@ -242,7 +257,9 @@ class Kubernetes(http.server.ThreadingHTTPServer):
         if failed and worker["restartPolicy"] == "Never":
             job.end("Failed", "TFJob has failed because 1 Worker replica(s) failed.")
             return
-        for pod in failed:  # The kubelet's part.
+        for pod in failed:  # The kubelet's part; it waits for seconds.
+            if time.monotonic() < pod.ended_at + 0.3:
+                continue
             pod.last_state = {"terminated": pod.ended()}
             pod.restarts += 1
             self._start(job, pod)
