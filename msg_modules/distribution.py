@@ -240,7 +240,9 @@ class Team:
     def _over_all_replicas(self, value: tf.Tensor) -> tf.Tensor:
         def share(value: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+            # A copy of its own: what no replica has made is on none of their devices.
+            own = tf.identity(value)
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
 
         shared = self._strategy.run(share, (value,))
         return self._strategy.experimental_local_results(shared)[0]

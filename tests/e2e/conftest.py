@@ -1,4 +1,4 @@
-"""A pipeline root, and a run on Kubeflow, that the tests of whole runs share."""
+"""A pipeline root and a run on Kubeflow that the tests of whole runs share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from kfp_emulation import Cluster, StepServer
 from local_pipeline import BLESS_ALL, Pipeline
 
 from pipeline import local_cli
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
-MINIO = "minio://mlpipeline/v2/artifacts"
+if TYPE_CHECKING:
+    from kfp_emulation import Cluster, StepServer
+
+_REPOSITORY = pathlib.Path(__file__).parents[2]
+_MINIO = "minio://mlpipeline/v2/artifacts"
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +54,9 @@ def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
         "8",
         "--train.report-every",
         "2",
+        "--train.sample-every",
+        "50",
+        "--train.deterministic",
         "--classifier.epochs",
         "1",
         "--evaluate.num-seeds",
@@ -64,7 +70,7 @@ def package(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> pathl
     """The pipeline as the command compiles it."""
     path = tmp_path_factory.mktemp("package") / "pipeline.yaml"
     command = [sys.executable, "kubeflow_runner.py", *flags, "--output", str(path)]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
+    subprocess.run(command, cwd=_REPOSITORY, check=True)
     return path
 
 
@@ -76,6 +82,8 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def server(kubeconfig: pathlib.Path) -> Iterator[StepServer]:
+    from kfp_emulation import StepServer
+
     server = StepServer({"KUBECONFIG": str(kubeconfig)})
     yield server
     server.close()
@@ -88,6 +96,8 @@ def cluster(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Cluster:
     """A run with an object store that has ended."""
-    cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), MINIO, server)
+    from kfp_emulation import Cluster
+
+    cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), _MINIO, server)
     cluster.run_all()
     return cluster

@@ -20,7 +20,6 @@ from pipeline import kubeflow_cli
 pytestmark = pytest.mark.slow
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-MINIO = "minio://mlpipeline/v2/artifacts"
 STOCK_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 
 
@@ -60,7 +59,7 @@ def test_metadata_names_uris_and_not_the_launchers_directories(
 ) -> None:
     blessing = cluster.artifacts["GanEvaluator"]["blessing"]
     model = cluster.artifacts["Trainer"]["model"]
-    assert model["uri"].startswith(MINIO)
+    assert model["uri"].startswith("minio://")
     assert blessing["metadata"]["current_model"] == model["uri"]
     examples = cluster.artifacts["TfdsExampleGen"]["examples"]["metadata"]
     assert examples["dataset"] == "garments"
