@@ -10,7 +10,7 @@ import numpy.typing as npt
 import PIL.Image
 import tensorflow as tf
 
-from msg_modules import sheets
+from msg_modules import saved_models, sheets
 from msg_modules.errors import ConfigError
 from msg_modules.latents import check_request, draw_latents, interpolate_latents
 from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
@@ -260,15 +260,10 @@ def find_version(path: str | pathlib.Path) -> pathlib.Path:
     path = pathlib.Path(path)
     if (path / "saved_model.pb").is_file():
         return path
-    # A version is complete when saved_model.pb is there: it is copied last.
-    versions = [
-        file.parent
-        for file in path.glob("*/saved_model.pb")
-        if file.parent.name.isdecimal()
-    ]
+    versions = saved_models.complete_versions(path)
     if not versions:
         raise ConfigError(
             f"There is no SavedModel in {str(path)!r}; name a serving directory, or one"
             " version of it."
         )
-    return max(versions, key=lambda version: int(version.name))
+    return versions[-1]

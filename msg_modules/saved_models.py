@@ -8,10 +8,38 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from msg_modules.errors import ConfigError
+from msg_modules.errors import ConfigError, RunError
 
 # The model card that lies beside a pushed generator.
 CARD_FILE = "README.md"
+
+
+def serving_directory(path: str) -> pathlib.Path:
+    """The serving directory that a setting names.
+
+    Raises:
+      RunError: If it is a URI, of which a path would silently make a directory.
+    """
+    if "://" in path:
+        raise RunError(
+            f"serving_dir is {path!r}; it must be a directory: a volume's, or on Vertex"
+            " AI /gcs/BUCKET/DIRECTORY."
+        )
+    return pathlib.Path(path)
+
+
+def complete_versions(serving_dir: pathlib.Path) -> list[pathlib.Path]:
+    """The version directories that are there in full, oldest first.
+
+    Args:
+      serving_dir: A directory of numbered versions; it need not exist.
+    """
+    # saved_model.pb is copied last, where a version is not renamed as a whole.
+    found = (file.parent for file in serving_dir.glob("*/saved_model.pb"))
+    return sorted(
+        (version for version in found if version.name.isdecimal()),
+        key=lambda version: int(version.name),
+    )
 
 
 def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:

@@ -23,6 +23,7 @@ from msg_modules.configs import (
     TrainConfig,
     require,
 )
+from msg_modules.errors import ConfigError
 
 AUTO_DATASET = "auto"
 
@@ -82,6 +83,19 @@ class DataConfig:
         )
 
 
+BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform")
+_RUNNERS_HERE = ("FnApiRunner", "DirectRunner", "PrismRunner")
+_RUNNERS = (
+    *_RUNNERS_HERE,
+    "DataflowRunner",
+    "FlinkRunner",
+    "PortableRunner",
+    "SparkRunner",
+)
+_MASTERS = {"FlinkRunner": "flink_master", "SparkRunner": "spark_master_url"}
+_BEAM_OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)(=(?P<value>.*))?")
+
+
 @dataclasses.dataclass(frozen=True)
 class BeamConfig:
     """How the data-parallel steps run."""
@@ -93,10 +107,62 @@ class BeamConfig:
     """A further Beam option, as `--beam.options=--name=value`; may be
     given several times."""
 
+    component_options: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A Beam option of one step, as `--beam.component-options
+    Transform=--runner=FlinkRunner`, which counts more than those of all; may be
+    given several times."""
+
+    def __post_init__(self) -> None:
+        _check_runner("beam.runner", self.runner)
+        for option in self.options:
+            _check_beam_option("beam.options", option)
+        for entry in self.component_options:
+            step, _, option = entry.partition("=")
+            require(
+                step in BEAM_STEPS,
+                "beam.component_options",
+                entry,
+                f"written like STEP=--name=value, STEP one of {', '.join(BEAM_STEPS)}",
+            )
+            _check_beam_option("beam.component_options", option)
+
     @property
     def pipeline_args(self) -> list[str]:
-        """The settings as Beam's own command-line arguments."""
+        """The settings of all steps as Beam's own command-line arguments."""
         return [f"--runner={self.runner}", *self.options]
+
+    def component_args(self, step: str) -> list[str]:
+        """What one step gets besides; of two values Beam takes the last."""
+        pairs = (entry.split("=", 1) for entry in self.component_options)
+        return [option for name, option in pairs if name == step]
+
+    def works_elsewhere(self, step: str) -> bool:
+        """Whether a step's data are worked on outside of the step's own machine."""
+        matches = map(
+            _BEAM_OPTION.fullmatch, [*self.pipeline_args, *self.component_args(step)]
+        )
+        values = {match["name"]: match["value"] for match in matches if match}
+        if values["runner"] in _RUNNERS_HERE:
+            return False
+        if "environment_type" in values:
+            return values["environment_type"] != "LOOPBACK"
+        # Beam starts a Flink or Spark of its own where no master is named.
+        master = values.get(_MASTERS.get(values["runner"], ""))
+        return values["runner"] not in _MASTERS or (
+            master is not None and not master.startswith(("local", "["))
+        )
+
+
+def _check_runner(field: str, runner: str) -> None:
+    require(runner in _RUNNERS, field, runner, f"one of {', '.join(_RUNNERS)}")
+
+
+def _check_beam_option(field: str, option: str) -> None:
+    match = _BEAM_OPTION.fullmatch(option)
+    if match is None:
+        raise ConfigError(f"{field} is {option!r}; it must be written --name=value.")
+    if match["name"] == "runner":
+        _check_runner(field, match["value"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +205,11 @@ class PipelineConfig:
 _LABEL = re.compile(r"[\w./-]+=[\w.-]*")
 _TOLERATION = re.compile(r"[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)")
 _SECRET = re.compile(r"[a-z0-9.-]+/[\w.-]+=[A-Za-z_]\w*")
+_IMAGE_PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"([\w.-]+(:\d+)?/)?{_IMAGE_PART}(/{_IMAGE_PART})*"
+    r"(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -165,7 +236,8 @@ class KubeflowConfig:
     limit."""
 
     accelerator: str = "nvidia.com/gpu"
-    """Kubernetes' name of the accelerator."""
+    """Kubernetes' name of the accelerator, or Vertex AI's, such as
+    NVIDIA_TESLA_T4."""
 
     accelerator_count: int = 0
     """Accelerators of the Trainer's pod, or of each of its workers."""
@@ -192,7 +264,12 @@ class KubeflowConfig:
     """Seconds after which a step is ended. Default: no limit."""
 
     def __post_init__(self) -> None:
-        require(bool(self.image), "kubeflow.image", self.image, "an image's name")
+        require(
+            bool(_IMAGE.fullmatch(self.image)),
+            "kubeflow.image",
+            self.image,
+            "an image's name, such as registry.example.com/msg-gan:0.1.0",
+        )
         require(
             bool(_RESOURCE_NAME.fullmatch(self.volume_claim)),
             "kubeflow.volume_claim",

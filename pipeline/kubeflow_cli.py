@@ -9,14 +9,14 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 
 from msg_modules import console, extras, files
 from msg_modules.configs import require
 from msg_modules.errors import ConfigError, RunError
-from pipeline import cli, kubeflow_runs
+from pipeline import cli, kubeflow_runs, vertex
 from pipeline.configs import (
     AUTO_DATASET,
     PRESETS,
@@ -33,6 +33,7 @@ _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 # What cannot be had is found out in the cluster, and not where one compiles.
 _AUTO = "fashion_mnist"
 _STRATEGIES = ("auto", "one_device", "mirrored")  # of one pod
+_OUTPUTS = {"kubeflow": "pipeline.yaml", "vertex": "pipeline.json"}
 _FAILED, _USAGE = 1, 2
 
 
@@ -45,8 +46,12 @@ class CompileArgs(cli.RunnerArgs):
 
     kubeflow: KubeflowConfig = dataclasses.field(default_factory=KubeflowConfig)
 
-    output: pathlib.Path = pathlib.Path("pipeline.yaml")
-    """The file to write."""
+    target: Literal["kubeflow", "vertex"] = "kubeflow"
+    """Kubeflow Pipelines v2, or Vertex AI Pipelines, which needs `--pipeline-root
+    gs://BUCKET/DIRECTORY`."""
+
+    output: pathlib.Path | None = None
+    """The file to write. Default: `pipeline.yaml`, or `pipeline.json` for Vertex AI."""
 
     dry_run: bool = False
     """Show the steps, the Trainer's job and the runtime parameters, and write
@@ -86,12 +91,15 @@ def _compile(argv: Sequence[str]) -> None:
         CompileArgs,
         argv,
         prog=f"{_PROG} compile",
-        description="Compiles the pipeline to a file for Kubeflow Pipelines v2.",
+        description="Compiles the pipeline to a file for Kubeflow Pipelines v2 or"
+        " Vertex AI.",
     )
-    config = _on_cluster(args.config, args.preset, args.kubeflow)
-    if not args.dry_run and not args.output.absolute().parent.is_dir():
+    on_target = {"kubeflow": _on_cluster, "vertex": _on_vertex}[args.target]
+    config = on_target(args.config, args.preset, args.kubeflow)
+    output = args.output or pathlib.Path(_OUTPUTS[args.target])
+    if not args.dry_run and not output.absolute().parent.is_dir():
         raise ConfigError(
-            f"output is {str(args.output)!r}, and its directory does not exist; create"
+            f"output is {str(output)!r}, and its directory does not exist; create"
             " it, or name another file."
         )
     console.quiet_libraries(args.verbose)
@@ -102,18 +110,23 @@ def _compile(argv: Sequence[str]) -> None:
     compiler = _import_compiler()
     data, _ = datasets.resolve(dataclasses.replace(config.data, data_dir=None))
     data = dataclasses.replace(data, data_dir=config.data.data_dir)
-    compiled = compiler(dataclasses.replace(config, data=data), args.kubeflow)
+    vertex_root = args.config.pipeline_root if args.target == "vertex" else None
+    compiled = compiler(
+        dataclasses.replace(config, data=data), args.kubeflow, vertex_root
+    )
     if args.dry_run:
         _show_plan(compiled)
         return
-    files.write_whole(args.output, compiled.to_yaml())
+    files.write_whole(output, compiled.to_text())
     console.say(
         f"Compiled {config.name} with {data.dataset} for the image"
-        f" {args.kubeflow.image}: {args.output}"
+        f" {args.kubeflow.image}: {output}"
     )
 
 
-def _import_compiler() -> Callable[[PipelineConfig, KubeflowConfig], Compiled]:
+def _import_compiler() -> Callable[
+    [PipelineConfig, KubeflowConfig, str | None], Compiled
+]:
     with extras.needed("kubeflow"):
         from pipeline.kubeflow_compiler import compile_pipeline
     return compile_pipeline
@@ -174,6 +187,24 @@ def _on_cluster(
     return dataclasses.replace(
         config, pipeline_root=kubeflow.mount_path, data=_without_auto(config.data)
     )
+
+
+def _on_vertex(
+    config: PipelineConfig, preset: str, kubeflow: KubeflowConfig
+) -> PipelineConfig:
+    """The config with the directories of the containers on Vertex AI.
+
+    Raises:
+      ConfigError: If it asks for what Vertex AI cannot do.
+    """
+    vertex.check(config, kubeflow)
+    mounted = vertex.mount(config)
+    checked = _on_cluster(
+        dataclasses.replace(mounted, pipeline_root=PRESETS[preset].pipeline_root),
+        preset,
+        dataclasses.replace(kubeflow, mount_path=vertex.BUCKETS),
+    )
+    return dataclasses.replace(checked, pipeline_root=mounted.pipeline_root)
 
 
 def _without_auto(data: DataConfig) -> DataConfig:

@@ -1,4 +1,4 @@
-"""From a pipeline to the file that Kubeflow Pipelines v2 takes."""
+"""From a pipeline to the file that Kubeflow Pipelines v2, or Vertex AI, takes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from pipeline import (
+    kubeflow_artifacts,
     kubeflow_entrypoint,
     kubeflow_parameters,
     kubeflow_platform,
     kubeflow_trainer,
 )
-from pipeline.configs import KubeflowConfig, PipelineConfig
+from pipeline.configs import BEAM_STEPS, BeamConfig, KubeflowConfig, PipelineConfig
 from pipeline.pipeline import create_pipeline
 
 _INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
@@ -31,11 +32,13 @@ class Compiled:
     Attributes:
       spec: The `PipelineSpec`, schema 2.1.
       platform: The `PlatformSpec`: what is Kubernetes' own.
+      vertex_root: The gs:// URI for artifacts if it is for Vertex AI.
       job: The job that the Trainer's step starts, if it starts one.
     """
 
     spec: dict[str, Any]
     platform: dict[str, Any]
+    vertex_root: str | None = None
     job: dict[str, Any] | None = None
 
     @property
@@ -74,20 +77,30 @@ class Compiled:
             parts.append(f"{accelerator['count']} x {accelerator['type']}")
         return f"{name}: {'; '.join(parts)}"
 
-    def to_yaml(self) -> str:
-        """Both documents; equal pipelines give equal text."""
-        return yaml.safe_dump_all([self.spec, self.platform], sort_keys=True)
+    def to_text(self) -> str:
+        """Both documents, or Vertex AI's job; equal pipelines give equal text."""
+        if self.vertex_root is None:
+            return yaml.safe_dump_all([self.spec, self.platform], sort_keys=True)
+        job = {
+            "displayName": self.spec["pipelineInfo"]["name"],
+            "pipelineSpec": self.spec,
+            "runtimeConfig": {"gcsOutputDirectory": self.vertex_root},
+        }
+        return json.dumps(job, indent=2, sort_keys=True) + "\n"
 
 
-def compile_pipeline(config: PipelineConfig, kubeflow: KubeflowConfig) -> Compiled:
+def compile_pipeline(
+    config: PipelineConfig, kubeflow: KubeflowConfig, vertex_root: str | None = None
+) -> Compiled:
     """Compiles the pipeline.
 
     Args:
       config: As for `create_pipeline`; directories are those of the containers.
       kubeflow: What the steps get on the cluster.
+      vertex_root: The gs:// URI for artifacts on Vertex AI; None for Kubeflow.
 
     Returns:
-      What `to_yaml` makes the file of.
+      What `to_text` makes the file of.
 
     Raises:
       ConfigError: If the schema file cannot be read.
@@ -111,14 +124,16 @@ def compile_pipeline(config: PipelineConfig, kubeflow: KubeflowConfig) -> Compil
         for task in spec["root"]["dag"]["tasks"].values():
             task["retryPolicy"] = _retry_policy(kubeflow.retries)
     _tell_inputs(spec)
+    _tell_access(spec, config.beam, on_vertex=vertex_root is not None)
     executors = {
         step: component["executorLabel"]
         for step, component in spec["components"].items()
+        if vertex_root is None
     }
     platform = kubeflow_platform.platform_spec(
         executors, kubeflow, config.data.data_dir, trains_in_job=job is not None
     )
-    return Compiled(spec, platform, job)
+    return Compiled(spec, platform, vertex_root, job)
 
 
 def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> None:
@@ -172,3 +187,19 @@ def _tell_inputs(spec: dict[str, Any]) -> None:
         args[args.index(_INPUTS_SPEC_FLAG) + 1] = json.dumps(
             definitions, sort_keys=True
         )
+
+
+def _tell_access(spec: dict[str, Any], beam: BeamConfig, on_vertex: bool) -> None:
+    """Says on the command lines who copies the artifacts.
+
+    Workers elsewhere have no copies on a pod's disk, and Vertex AI has no launcher
+    that makes some. Steps on Beam open gs:// by themselves, and ours use files.
+    """
+    for step, component in spec["components"].items():
+        access: kubeflow_artifacts.Access = "copies" if on_vertex else "launcher"
+        if step in BEAM_STEPS and (on_vertex or beam.works_elsewhere(step)):
+            access = "uris"
+        if access != "launcher":
+            label = component["executorLabel"]
+            container = spec["deploymentSpec"]["executors"][label]["container"]
+            container["args"][:0] = ["--artifacts", access]

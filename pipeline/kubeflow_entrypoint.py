@@ -1,11 +1,12 @@
-"""What a container of Kubeflow Pipelines v2 starts for a step.
+"""What a container of Kubeflow Pipelines v2 or of Vertex AI starts for a step.
 
 TFX's own entry point understands Vertex AI. On open-source Kubeflow it fails: inputs
 come without their type, an output `executor-logs` comes that TFX does not know, and
 URIs name an object store that TensorFlow cannot open. KFP's launcher copies inputs
 from there to a local directory, and outputs from another one to there. This entry
 point says all that in TFX's terms, has TFX run the step, and translates what the
-step says of its outputs back.
+step says of its outputs back. Vertex AI has no such launcher: there it copies by
+itself for the steps that use files, and leaves its URIs to those on Beam.
 """
 
 from __future__ import annotations
@@ -16,19 +17,18 @@ import copy
 import json
 import os
 import pathlib
-import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from msg_modules import console, files, interruption
+from msg_modules import console, interruption
 from msg_modules.errors import ConfigError, Interrupted, RunError, root_message
-from pipeline import kubeflow_parameters
+from pipeline import kubeflow_artifacts, kubeflow_parameters
+from pipeline.kubeflow_artifacts import Places, artifacts_of
 
-# Where KFP's launcher keeps the copies: backend/src/v2/component/launcher_v2.go.
-_COPIES = {"minio://": "minio", "s3://": "s3", "gs://": "gcs"}
-# Tests keep them elsewhere than in the file system's root.
+# Tests have the launcher's copies elsewhere than in the file system's root.
 _COPIES_ROOT_VARIABLE = "KFP_LOCAL_ROOT"
 _LAUNCHERS_OWN = "executor-logs"
 # Kubernetes shows what it finds here as the reason why a pod failed.
@@ -89,19 +89,48 @@ def _run(argv: Sequence[str]) -> None:
     definitions = _parse_json(
         args.json_serialized_inputs_spec_args, "ComponentInputsSpec"
     )
-    uris = _Uris(pathlib.Path(os.environ.get(_COPIES_ROOT_VARIABLE, "/")))
-    try:
-        translated = _translate(request, definitions, uris)
-        output_file = pathlib.Path(translated["outputs"]["outputFile"])
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
-        raise ConfigError(
-            "json_serialized_invocation_args is no ExecutorInput of this step"
-            f" ({type(e).__name__}: {e}); it must be what KFP puts in place of"
-            " {{$}}."
-        ) from e
+    with _copies(args.artifacts) as copies:
+        places = Places(args.artifacts, copies)
+        try:
+            translated = _translate(request, definitions, places)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
+            raise ConfigError(
+                "json_serialized_invocation_args is no ExecutorInput of this step"
+                f" ({type(e).__name__}: {e}); it must be what KFP puts in place of"
+                " {{$}}."
+            ) from e
+        inputs = request.get("inputs", {})
+        if args.artifacts != "launcher":
+            kubeflow_artifacts.check_schemes({"inputs": inputs, **request})
+        if args.artifacts == "copies":
+            _copy(inputs, translated["inputs"])
+        _check_inputs(inputs, translated["inputs"])
+        told = _run_executor(args, beam_args, translated)
+        if args.artifacts == "copies":
+            _copy(translated["outputs"], request["outputs"])
+    kubeflow_artifacts.write(
+        request["outputs"]["outputFile"], json.dumps(places.restore(told))
+    )
+
+
+@contextlib.contextmanager
+def _copies(access: kubeflow_artifacts.Access) -> Iterator[pathlib.Path]:
+    """The directory in which the copies of artifacts are."""
+    if access == "copies":
+        with tempfile.TemporaryDirectory() as own:
+            yield pathlib.Path(own)
+    else:
+        yield pathlib.Path(os.environ.get(_COPIES_ROOT_VARIABLE, "/"))
+
+
+def _run_executor(
+    args: argparse.Namespace, beam_args: list[str], translated: Json
+) -> Json:
+    """Has TFX run the step; what it says of the outputs."""
     # Here and not above: these take half a minute, and a wrong request needs none.
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import (
         kubeflow_v2_entrypoint_utils,
         kubeflow_v2_run_executor,
@@ -109,6 +138,12 @@ def _run(argv: Sequence[str]) -> None:
     from tfx.orchestration.portable import outputs_utils
 
     _check_executor(args.executor_class_path)
+    # What an attempt before this one left: outputs are as if the step had run once,
+    # and an output file would be taken for the answer of a driver.
+    output_file = translated["outputs"]["outputFile"]
+    kubeflow_artifacts.remove(output_file)
+    for _, artifact in artifacts_of(translated["outputs"]):
+        kubeflow_artifacts.remove(artifact["uri"])
     outputs = json_format.ParseDict(
         translated, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
     ).outputs.artifacts
@@ -117,8 +152,28 @@ def _run(argv: Sequence[str]) -> None:
     )
     args.json_serialized_invocation_args = json.dumps(translated)
     kubeflow_v2_run_executor.main((args, beam_args))
-    told = json.loads(output_file.read_text())
-    files.write_whole(output_file, json.dumps(uris.restore(told)))
+    with fileio.open(output_file, "r") as file:
+        return json.load(file)
+
+
+def _copy(side: Json, other: Json) -> None:
+    """Copies the artifacts of one side of a request to where another has them."""
+    targets = dict(artifacts_of(other))
+    for key, artifact in artifacts_of(side):
+        if key in targets:
+            kubeflow_artifacts.copy(artifact["uri"], targets[key]["uri"])
+
+
+def _check_inputs(asked: Json, translated: Json) -> None:
+    """Raises a RunError that names an input that is not there."""
+    uris = {key: artifact["uri"] for key, artifact in artifacts_of(asked)}
+    for key, artifact in artifacts_of(translated):
+        place = artifact["uri"]
+        if "://" not in place and not os.path.exists(place):
+            raise RunError(
+                f"The input {key!r} is {uris[key]!r}, and nothing is at {place!r}; run"
+                " the step again that makes it, without the cache."
+            )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,6 +193,12 @@ def _parser() -> argparse.ArgumentParser:
         "--json_serialized_inputs_spec_args",
         required=True,
         help="definitions of the step's inputs",
+    )
+    parser.add_argument(
+        "--artifacts",
+        choices=kubeflow_artifacts.ACCESSES,
+        default="launcher",
+        help="who copies what has a URI: KFP's launcher, or this (copies), or nobody",
     )
     return parser
 
@@ -164,87 +225,22 @@ def _check_executor(path: str) -> None:
         ) from e
 
 
-class _Uris:
-    """Local paths in place of URIs, and the URIs again."""
-
-    def __init__(self, copies: pathlib.Path):
-        """Begins with none.
-
-        Args:
-          copies: The directory of the launcher's directories of copies.
-        """
-        self._copies = copies
-        self._uris: dict[str, str] = {}
-
-    def to_local(self, artifact: Json) -> str:
-        """Where the launcher has the content of an artifact.
-
-        Args:
-          artifact: A `RuntimeArtifact`. A URI that is a path already, or one that
-            TensorFlow opens by itself, stays as it is.
-        """
-        uri = artifact["uri"]
-        local = artifact.get("customPath") or uri
-        for scheme, directory in _COPIES.items():
-            if local.startswith(scheme):
-                local = str(self._copies / directory / local.removeprefix(scheme))
-        self._uris[local] = uri
-        return local
-
-    def restore(self, value: Any) -> Any:
-        """The same JSON, with the URI for each local path in it."""
-        if isinstance(value, dict):
-            return {key: self.restore(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [self.restore(entry) for entry in value]
-        return self._uris.get(value, value) if isinstance(value, str) else value
-
-
-def _translate(request: Json, definitions: Json, uris: _Uris) -> Json:
-    """KFP's request in the form that TFX understands.
-
-    What an attempt before this one left of the outputs is removed, so that they are
-    as if the step had run once.
-
-    Raises:
-      RunError: If an input is not there.
-    """
+def _translate(request: Json, definitions: Json, places: Places) -> Json:
+    """KFP's request in the form that TFX understands."""
     translated = copy.deepcopy(request)
     inputs = translated.setdefault("inputs", {})
     inputs["parameterValues"] = kubeflow_parameters.fold(
         inputs.get("parameterValues", {}), definitions.get("parameters", {})
     )
-    for key, artifact in _artifacts(inputs):
+    for key, artifact in artifacts_of(inputs):
         artifact["type"] = definitions["artifacts"][key]["artifactType"]
-        uri = artifact["uri"]
-        artifact["uri"] = uris.to_local(artifact)
-        if "://" not in artifact["uri"] and not os.path.exists(artifact["uri"]):
-            raise RunError(
-                f"The input {key!r} is {uri!r}, and nothing is at"
-                f" {artifact['uri']!r}; run the step again that makes it, without the"
-                " cache."
-            )
+        artifact["uri"] = places.place_of(artifact)
     outputs = translated["outputs"]
     outputs.get("artifacts", {}).pop(_LAUNCHERS_OWN, None)
-    for _, artifact in _artifacts(outputs):
-        artifact["uri"] = uris.to_local(artifact)
-        _remove(pathlib.Path(artifact["uri"]))
-    # TFX would take it for the answer of a driver.
-    _remove(pathlib.Path(outputs["outputFile"]))
+    outputs["outputFile"] = places.output_file(outputs)
+    for _, artifact in artifacts_of(outputs):
+        artifact["uri"] = places.place_of(artifact)
     return translated
-
-
-def _artifacts(side: Json) -> Iterator[tuple[str, Json]]:
-    for key, entry in side.get("artifacts", {}).items():
-        for artifact in entry.get("artifacts", []):
-            yield key, artifact
-
-
-def _remove(path: pathlib.Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

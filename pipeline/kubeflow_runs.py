@@ -25,7 +25,13 @@ _PROG = "kubeflow_runner.py"
 _ROOTS = ("minio://", "s3://", "gs://")
 _CONVERTERS = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
 _SUCCEEDED = "SUCCEEDED"
+_PENDING = "PENDING"
 _ENDED = frozenset({_SUCCEEDED, "FAILED", "SKIPPED", "CANCELED"})
+# Kubeflow waits without end for an image that is not there, and does not say so.
+_STUCK = (
+    "A step that does not begin may lack its image, its volume or a node: `kubectl get"
+    " pods` and `kubectl describe pod` in its namespace say which."
+)
 _SECONDS_BETWEEN_LOOKS = 5.0
 
 
@@ -200,6 +206,8 @@ def status(argv: Sequence[str]) -> None:
     console.say(f"Run {args.run_id}: {run.state}")
     for task in _tasks(run):
         console.say(f"  {task.display_name}: {task.state}{_reason(task)}")
+    if any(task.state == _PENDING for task in _tasks(run)):
+        console.say(_STUCK)
 
 
 def wait(argv: Sequence[str]) -> None:
@@ -224,9 +232,15 @@ def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
         if run.state in _ENDED:
             break
         if timeout is not None and time.monotonic() - start > timeout:
+            unfinished = [
+                f"{task.display_name} {task.state}"
+                for task in _tasks(run)
+                if task.state not in _ENDED
+            ]
             raise RunError(
                 f"The run {run_id} is {run.state} after {timeout:g} seconds, and goes"
-                " on; wait longer with --timeout."
+                f" on ({', '.join(unfinished) or 'no step'}); wait longer with"
+                f" --timeout. {_STUCK}"
             )
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     if run.state != _SUCCEEDED:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from msg_modules import cluster, console, interruption
+from msg_modules.configs import require
 from msg_modules.errors import ConfigError, Interrupted, RunError, root_message
 from pipeline import cli
 from pipeline.configs import PipelineConfig
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog="local_runner.py",
             description=_DESCRIPTION,
         )
+        _check_local(args.config)
         config = _absolute(args.config)
         _check_alone(config)
         console.quiet_libraries(args.verbose)
@@ -87,6 +89,16 @@ def _check_alone(config: PipelineConfig) -> None:
             " own; unset TF_CONFIG here, and train the transformed examples with"
             " `msg-gan train` in each process of the job."
         )
+
+
+def _check_local(config: PipelineConfig) -> None:
+    """Refuses URIs, of which a path would silently make a directory here."""
+    for field, path in (
+        ("pipeline_root", config.pipeline_root),
+        ("serving_dir", config.serving_dir),
+        ("train.checkpoint_dir", config.train.checkpoint_dir),
+    ):
+        require(path is None or "://" not in path, field, path, "a directory, no URI")
 
 
 def _absolute(config: PipelineConfig) -> PipelineConfig:

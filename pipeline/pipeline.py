@@ -124,6 +124,8 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         custom_config={"code": source_fingerprint(preprocessing)},
     )
     transform.add_upstream_node(example_validator)
+    for step in (example_gen, statistics_gen, transform):
+        step.with_beam_pipeline_args(config.beam.component_args(step.id))
     gan_trainer = tfx.components.Trainer(
         run_fn=f"{trainer.__name__}.run_fn",
         examples=transform.outputs["transformed_examples"],

@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
 from msg_modules.evaluations import METRICS_FILE, REPORT_FILE
+from msg_modules.saved_models import complete_versions
 from pipeline.configs import PipelineConfig
 
 _LATEST = "latest"
@@ -67,8 +68,7 @@ def find(config: PipelineConfig) -> Results:
         )
         if not version.exists():
             _copy_whole(pathlib.Path(pushed.uri), version)
-    versions = [path for path in config.serving_path.iterdir() if path.name.isdecimal()]
-    newest = max(versions, key=lambda path: int(path.name), default=None)
+    newest = next(reversed(complete_versions(config.serving_path)), None)
     return Results(
         model_run=run_dir,
         evaluation=json.loads(metrics.read_text()),

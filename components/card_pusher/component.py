@@ -9,6 +9,10 @@ from components.card_pusher import executor
 
 
 class CardPusher(tfx.components.Pusher):
-    """TFX's Pusher; the card that lies in the blessing goes with the model."""
+    """TFX's Pusher, for a model with its card, and for one that is started again.
+
+    The card that lies in the blessing goes with the model. A push that is done again
+    makes no second version.
+    """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)

@@ -1,20 +1,64 @@
-"""What CardPusher does besides what TFX's Pusher does."""
+"""What CardPusher does instead of what TFX's Pusher does."""
 
 from __future__ import annotations
 
+import filecmp
+import hashlib
 import os
 import pathlib
+import shutil
+import time
+from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor
+from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils
+from tfx.utils import io_utils, proto_utils
 
-from msg_modules.saved_models import CARD_FILE
+from msg_modules.saved_models import (
+    CARD_FILE,
+    complete_versions,
+    serving_directory,
+)
+
+_LAST = "saved_model.pb"
 
 
 class Executor(executor.Executor):
     """Executor of `CardPusher`."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes the model if it is blessed.
+
+        Unlike TFX's, a push that is done again after its process was killed makes
+        no second version, and half of a version is never seen.
+
+        Raises:
+          RunError: If the serving directory is a URI.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+        )
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        model = pathlib.Path(self.GetModelPath(input_dict))
+        # Names a push: an attempt after this one clears away what it leaves.
+        source = artifact_utils.get_single_uri(
+            input_dict[standard_component_specs.MODEL_KEY]
+        )
+        version = _push(model, _serving_dir(exec_properties), source)
+        io_utils.copy_dir(str(model), pushed.uri)
+        self._MarkPushed(
+            pushed, pushed_destination=str(version), pushed_version=version.name
+        )
 
     def GetModelPath(self, input_dict: dict[str, list[types.Artifact]]) -> str:
         """The model to push: a copy, with the card in it.
@@ -31,3 +75,51 @@ class Executor(executor.Executor):
         io_utils.copy_dir(model, str(staged))
         io_utils.copy_file(card, str(staged / CARD_FILE))
         return str(staged)
+
+
+def _serving_dir(exec_properties: dict[str, Any]) -> pathlib.Path:
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(
+        exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
+    )
+    return serving_directory(destination.filesystem.base_directory)
+
+
+def _push(model: pathlib.Path, serving_dir: pathlib.Path, source: str) -> pathlib.Path:
+    """Copies a model to a new version, unless it is the newest one already.
+
+    Returns:
+      The version's directory.
+    """
+    serving_dir.mkdir(parents=True, exist_ok=True)
+    versions = complete_versions(serving_dir)
+    if versions and _is_same(model, versions[-1]):
+        return versions[-1]
+    number = int(time.time())
+    if versions:
+        number = max(number, int(versions[-1].name) + 1)
+    version = serving_dir / str(number)
+    name = hashlib.sha256(source.encode()).hexdigest()[:16]
+    part = serving_dir / f".{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(model, part)
+    try:
+        part.rename(version)
+    except OSError:
+        # A mounted bucket renames no directory. What reads a version waits for its
+        # saved_model.pb.
+        shutil.copytree(part, version, ignore=shutil.ignore_patterns(_LAST))
+        shutil.copy2(part / _LAST, version / _LAST)
+        shutil.rmtree(part)
+    return version
+
+
+def _is_same(one: pathlib.Path, other: pathlib.Path) -> bool:
+    names = _files(one)
+    return names == _files(other) and all(
+        filecmp.cmp(one / name, other / name, shallow=False) for name in names
+    )
+
+
+def _files(directory: pathlib.Path) -> set[pathlib.Path]:
+    return {p.relative_to(directory) for p in directory.rglob("*") if p.is_file()}

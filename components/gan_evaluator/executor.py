@@ -25,7 +25,11 @@ from msg_modules.report.card import render_card
 from msg_modules.report.page import render_page
 from msg_modules.report.pictures import draw_pictures
 from msg_modules.sampling import Generator
-from msg_modules.saved_models import CARD_FILE
+from msg_modules.saved_models import (
+    CARD_FILE,
+    complete_versions,
+    serving_directory,
+)
 
 
 class Executor(base_executor.BaseExecutor):
@@ -140,9 +144,8 @@ def _newest_pushed(config: EvaluateConfig, serving_dir: str | None) -> str | Non
     """The newest complete version in the serving directory, if it is asked for."""
     if config.baseline != "serving_dir" or serving_dir is None:
         return None
-    if not any(pathlib.Path(serving_dir).glob("*/saved_model.pb")):
-        return None
-    return serving_dir
+    versions = complete_versions(serving_directory(serving_dir))
+    return str(versions[-1]) if versions else None
 
 
 def _judge(

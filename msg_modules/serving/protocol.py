@@ -100,18 +100,29 @@ def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
       pyramid: `[num_images, size, size, 1]` for each scale, smallest first.
       is_row: An object for each image, or an array for each scale.
     """
-    scales = [np.ascontiguousarray(scale) for scale in pyramid]
     answer: dict[str, Any]
     if is_row:
+        images = zip(*(map(_fragment, scale) for scale in pyramid), strict=True)
         answer = {
             "predictions": [
-                dict(zip(PYRAMID_KEYS, image, strict=True))
-                for image in zip(*scales, strict=True)
+                dict(zip(PYRAMID_KEYS, image, strict=True)) for image in images
             ]
         }
     else:
+        scales = map(_fragment, pyramid)
         answer = {"outputs": dict(zip(PYRAMID_KEYS, scales, strict=True))}
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(answer)
+
+
+def _fragment(images: np.ndarray) -> orjson.Fragment:
+    """Nested lists of an array `[..., 1]`.
+
+    Lists of one number take orjson three times as long as the numbers do, and this
+    is most of what the server does besides drawing: they are put in afterwards.
+    """
+    numbers = np.ascontiguousarray(images[..., 0])
+    content = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.Fragment(b"[" + content.replace(b",", b"],[") + b"]")
 
 
 def status(version: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pathlib
 
 import numpy as np
@@ -80,11 +81,14 @@ class ServedModel:
                 # look may find it mended.
                 self._complain(str(e))
                 continue
-            before = self.current
-            self.current = self._take(generator)
+            before, self.current = self.current, self._take(generator)
             self._complaint = ""
             console.say(f"version {self.current.name} follows {before.name}")
             await before.batcher.close()
+            # TensorFlow's functions are in reference cycles: Python would keep some
+            # versions' worth of them for long.
+            del before
+            gc.collect()
 
     def _take(self, generator: Generator) -> Version:
         self._figures.loads.labels("loaded").inc()

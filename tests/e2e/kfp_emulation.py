@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -276,3 +277,15 @@ class Cluster:
         there, here = self._path(uri, source), self._path(uri, target)
         if there != here and there.exists():
             shutil.copytree(there, here)
+
+
+def records(directory: pathlib.Path) -> list[bytes]:
+    """All examples in a directory's files, in an order that is not theirs."""
+    files = [str(path) for path in sorted(directory.rglob("*.gz"))]
+    assert files
+    serialized = tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+    # The features of an example have no order in a file.
+    return sorted(
+        tf.train.Example.FromString(text).SerializeToString(deterministic=True)
+        for text in serialized
+    )

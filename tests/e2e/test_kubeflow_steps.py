@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 
 import pytest
 import tensorflow as tf
-from kfp_emulation import Cluster, StepServer
+from kfp_emulation import Cluster, StepServer, records
 from local_pipeline import COMPONENTS
 
 from pipeline import kubeflow_cli
@@ -21,6 +24,16 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 STOCK_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+
+
+@pytest.fixture
+def mounted(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A directory where volumes are mounted, or another one if that is not ours."""
+    if not os.access("/mnt", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/mnt") as directory:
+        yield pathlib.Path(directory)
 
 
 def _sample(version: pathlib.Path) -> dict[str, tuple[int, ...]]:
@@ -131,13 +144,14 @@ def test_with_a_shared_directory_all_steps_run_and_push(
     package: pathlib.Path,
     server: StepServer,
     volume: pathlib.Path,
+    mounted: pathlib.Path,
     tmp_path: pathlib.Path,
 ) -> None:
     serving = volume / "elsewhere"
     cluster = Cluster(
         package,
         tmp_path / "cluster",
-        str(tmp_path / "mnt" / "artifacts"),
+        str(mounted / "artifacts"),
         server,
         {"train_steps": 2, "batch_size": 4, "serving_dir": str(serving)},
     )
@@ -147,6 +161,40 @@ def test_with_a_shared_directory_all_steps_run_and_push(
     stats = cluster.stored("Trainer", "model_run") / "stats.jsonl"
     # The runtime parameters reached the training: two steps of four images.
     assert '"images": 8' in stats.read_text().splitlines()[-1]
+
+
+def test_beams_workers_in_processes_of_their_own(
+    cluster: Cluster, flags: list[str], server: StepServer, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "pipeline.yaml"
+    own = [
+        f"--beam.component-options=TfdsExampleGen=--{option}"
+        for option in ("direct_running_mode=multi_processing", "direct_num_workers=2")
+    ]
+    assert kubeflow_cli.main([*flags, *own, "--output", str(path)]) == 0
+    parallel = Cluster(path, tmp_path / "cluster", "minio://bucket/root", server)
+    request = parallel.prepare("TfdsExampleGen")
+    pid = parallel.start("TfdsExampleGen", request)
+    workers: set[str] = set()
+    while pathlib.Path(f"/proc/{pid}").exists():
+        workers |= _children(pid, "sdk_worker_main")
+        time.sleep(0.2)
+    ended = parallel.finish("TfdsExampleGen", request)
+    assert ended.status == 0, ended.output
+    assert len(workers) == 2
+    examples = parallel.stored("TfdsExampleGen", "examples")
+    assert records(examples) == records(cluster.stored("TfdsExampleGen", "examples"))
+
+
+def _children(pid: int, name: str) -> set[str]:
+    """The ids of a process's children that run something."""
+    found = set()
+    for child in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((child / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == pid and name in (child / "cmdline").read_text():
+                found.add(child.name)
+    return found
 
 
 def test_a_stopped_training_goes_on_in_another_pod(cluster: Cluster) -> None:

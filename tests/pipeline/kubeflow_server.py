@@ -105,6 +105,8 @@ def _details(state: str) -> dict[str, Any]:
     tasks: list[dict[str, Any]] = [
         {"display_name": "TfdsExampleGen", "state": "SUCCEEDED"}
     ]
+    if state == "RUNNING":  # As for as long as an image cannot be pulled.
+        tasks.append({"display_name": "Trainer", "state": "PENDING"})
     if state == "FAILED":
         error = {"code": 2, "message": "the loss is NaN"}
         tasks.append({"display_name": "Trainer", "state": state, "error": error})

@@ -15,6 +15,7 @@ from kfp import components
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline import kubeflow_cli
+from pipeline.configs import BEAM_STEPS, KubeflowConfig
 
 CLUSTER_FLAGS = [
     "--kubeflow.image",
@@ -196,6 +197,33 @@ def test_a_long_training_is_retried_as_well(documents: list[dict[str, Any]]) -> 
     assert int(policy["backoffMaxDuration"].removesuffix("s")) > 14 * 24 * 3600
 
 
+def test_beams_options_are_on_the_command_lines_of_its_steps(
+    tmp_path: pathlib.Path,
+) -> None:
+    output = tmp_path / "pipeline.yaml"
+    flags = ["--beam.options=--parallelism=2", "--beam.component-options"]
+    flags += ["Transform=--runner=FlinkRunner", "--beam.component-options"]
+    flags += ["Transform=--flink_master=flink:8081", "--data.dataset", "garments"]
+    assert kubeflow_cli.main(["compile", "--output", str(output), *flags]) == 0
+    documents = list(yaml.safe_load_all(output.read_text()))
+    arguments = {s: _executor(documents, s)["args"] for s in documents[0]["components"]}
+    assert all("--parallelism=2" in arguments[step] for step in BEAM_STEPS)
+    transform = arguments["Transform"]
+    assert [a for a in transform if a.startswith("--runner=")][-1] == (
+        "--runner=FlinkRunner"
+    )
+    # Flink's workers do not see what lies on the disk of the step's pod.
+    assert {s: a[:2] for s, a in arguments.items() if "--artifacts" in a} == {
+        "Transform": ["--artifacts", "uris"]
+    }
+
+
+def test_images_by_digest_and_from_a_registry_with_a_port() -> None:
+    digest = "@sha256:" + "0f" * 32
+    for image in ("msg-gan", "localhost:5000/a/b-c_d:1.0.0-gpu", f"r.io/x{digest}"):
+        assert KubeflowConfig(image=image).image == image
+
+
 def test_dry_run_shows_the_plan_and_writes_nothing(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +249,9 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
         (["--serving-dir", "/srv/models"], ["serving_dir", "/srv/models"]),
         (["--train.checkpoint-dir", "ckpt"], ["train.checkpoint_dir", "/mnt/msg-gan"]),
         (["--name", "MSG GAN"], ["name is 'MSG GAN'"]),
+        (["--kubeflow.image", "msg gan:1"], ["kubeflow.image", "'msg gan:1'"]),
+        (["--kubeflow.image", "Example.com/MSG-GAN"], ["kubeflow.image", "MSG-GAN"]),
+        (["--kubeflow.image", "msg-gan:"], ["kubeflow.image", "msg-gan:"]),
         (["--kubeflow.volume-claim", "My_Claim"], ["kubeflow.volume_claim"]),
         (["--kubeflow.mount-path", "mnt"], ["kubeflow.mount_path", "absolute"]),
         (["--kubeflow.retries", "-1"], ["kubeflow.retries", "-1"]),

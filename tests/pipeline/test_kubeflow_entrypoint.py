@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from msg_modules.errors import RunError
-from pipeline import kubeflow_entrypoint
+from pipeline import kubeflow_artifacts, kubeflow_entrypoint
 
 EXAMPLES = "title: tfx.Examples\ntype: object\n"
 MODEL = "title: tfx.Model\ntype: object\n"
@@ -41,6 +44,22 @@ class Copies(base_executor.BaseExecutor):
         assert not list(pathlib.Path(target.uri).iterdir())
         (pathlib.Path(target.uri) / "data").write_text(text + exec_properties["config"])
         target.set_string_custom_property("source", source.uri)
+
+
+class Opens(base_executor.BaseExecutor):
+    """Copies its input to its output, of which it opens the URIs."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        source = artifact_utils.get_single_uri(input_dict["examples"])
+        target = artifact_utils.get_single_uri(output_dict["model"])
+        assert self._get_tmp_dir().startswith("ram://")
+        assert not tf.io.gfile.listdir(target)
+        tf.io.gfile.copy(f"{source}/data", f"{target}/data")
 
 
 class Step:
@@ -146,6 +165,34 @@ def minio_step(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Step:
     return Step(tmp_path, "minio://bucket/root", tmp_path / "minio" / "bucket" / "root")
 
 
+@pytest.fixture
+def ram_step(tmp_path: pathlib.Path) -> Iterator[Step]:
+    """With an artifact store that TensorFlow opens and that is no directory."""
+    root = "ram://bucket/root"
+    step = Step(tmp_path, root, tmp_path / "local")
+    shutil.rmtree(tmp_path / "local")
+    step.request["outputs"]["outputFile"] = f"{root}/step/executor_output.json"
+    _write(f"{root}/examples/data", "pixels ")
+    _write(f"{root}/examples/deep/er", "more")
+    yield step
+    kubeflow_artifacts.remove(root)
+
+
+def _write(uri: str, text: str) -> None:
+    tf.io.gfile.makedirs(uri.rsplit("/", 1)[0])
+    with tf.io.gfile.GFile(uri, "w") as file:
+        file.write(text)
+
+
+def _read(uri: str) -> str:
+    with tf.io.gfile.GFile(uri) as file:
+        return file.read()
+
+
+def _told_in(uri: str) -> dict[str, Any]:
+    return json.loads(_read(uri))["artifacts"]["model"]["artifacts"][0]
+
+
 def _uri(step: Step, side: str, key: str) -> str:
     return step.request[side]["artifacts"][key]["artifacts"][0]["uri"]
 
@@ -176,6 +223,54 @@ def test_an_artifact_at_a_path_of_its_own(minio_step: Step) -> None:
     artifact["customPath"] = str(elsewhere)
     assert minio_step.run() == 0
     assert minio_step.told["metadata"]["source"] == artifact["uri"]
+
+
+def test_without_a_launcher_it_copies_by_itself(ram_step: Step) -> None:
+    # What an attempt left that was killed while it copied.
+    _write("ram://bucket/root/step/model/half", "of it")
+    assert ram_step.run(artifacts="copies") == 0
+    assert tf.io.gfile.listdir("ram://bucket/root/step/model") == ["data"]
+    written = _read("ram://bucket/root/step/model/data")
+    assert written == 'pixels {"inner": {"rate": 0.5, "steps": 7}}'
+    told = _told_in("ram://bucket/root/step/executor_output.json")
+    assert told["uri"] == "ram://bucket/root/step/model"
+    assert told["metadata"]["source"] == "ram://bucket/root/examples"
+
+
+def test_what_cannot_be_copied_is_named(
+    ram_step: Step, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubeflow_artifacts.remove("ram://bucket/root/examples")
+    assert ram_step.run(artifacts="copies") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "'examples' is 'ram://bucket/root/examples'" in line
+
+
+def test_directories_are_copied_with_what_is_in_them(
+    ram_step: Step, tmp_path: pathlib.Path
+) -> None:
+    kubeflow_artifacts.copy("ram://bucket/root/examples", str(tmp_path / "there"))
+    assert (tmp_path / "there" / "deep" / "er").read_text() == "more"
+    kubeflow_artifacts.copy(str(tmp_path / "there"), "ram://bucket/root/again")
+    assert _read("ram://bucket/root/again/deep/er") == "more"
+
+
+def test_a_step_may_open_uris_by_itself(ram_step: Step) -> None:
+    _write("ram://bucket/root/step/model/half", "of it")
+    ram_step.request["outputs"]["outputFile"] = str(ram_step.output_file)
+    assert ram_step.run(f"{__name__}.Opens", artifacts="uris") == 0
+    assert _read("ram://bucket/root/step/model/data") == "pixels "
+    assert ram_step.told["uri"] == "ram://bucket/root/step/model"
+
+
+@pytest.mark.parametrize("artifacts", ["copies", "uris"])
+def test_a_store_that_tensorflow_does_not_open(
+    minio_step: Step, artifacts: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert minio_step.run(artifacts=artifacts) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "'examples' is 'minio://bucket/root/examples'" in line
+    assert "--pipeline-root gs://" in line
 
 
 def test_a_missing_input_is_named(

@@ -142,7 +142,12 @@ def test_waiting_has_an_end(
     server.states = ["RUNNING"]
     command = ["wait", "run-1", "--timeout", "0.05", "--host", server.url]
     assert kubeflow_cli.main(command) == 1
-    assert "RUNNING after 0.05 seconds" in _error(capsys)
+    line = _error(capsys)
+    assert "RUNNING after 0.05 seconds" in line
+    assert "(Trainer PENDING)" in line
+    # Kubeflow says nothing of an image that is not there.
+    assert "image" in line
+    assert "kubectl get pods" in line
 
 
 def test_status_shows_the_steps(
@@ -155,6 +160,17 @@ def test_status_shows_the_steps(
         "  TfdsExampleGen: SUCCEEDED",
         "  Trainer: FAILED (the loss is NaN)",
     ]
+
+
+def test_status_of_a_step_without_its_image(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = ["RUNNING"]
+    assert kubeflow_cli.main(["status", "run-1", "--host", server.url]) == 0
+    *_, step, hint = capsys.readouterr().out.splitlines()
+    assert step == "  Trainer: PENDING"
+    assert "image" in hint
+    assert "kubectl get pods" in hint
 
 
 def test_schedule(

@@ -1,0 +1,141 @@
+"""What the Pusher leaves in the serving directory, also when it is started again."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from tfx.dsl.components.base import base_executor
+from tfx.proto import pusher_pb2
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+from components.card_pusher import executor
+from msg_modules.errors import RunError
+
+
+class Push:
+    """A Pusher with a model of two files."""
+
+    def __init__(self, directory: pathlib.Path):
+        self.directory = directory
+        self.serving = directory / "serving"
+        self.write("weights")
+
+    def write(self, weights: str, name: str = "model") -> None:
+        """Trains another model, so to say."""
+        self.model = standard_artifacts.Model()
+        self.model.uri = str(self.directory / name)
+        exported = self.directory / name / "Format-Serving"
+        (exported / "variables").mkdir(parents=True, exist_ok=True)
+        (exported / "variables" / "data").write_text(weights)
+        (exported / "saved_model.pb").write_text("graph")
+        self.blessing = standard_artifacts.ModelBlessing()
+        self.blessing.uri = str(self.directory / "blessing")
+        self.blessing.set_int_custom_property("blessed", 1)
+        (self.directory / "blessing").mkdir(exist_ok=True)
+        (self.directory / "blessing" / "README.md").write_text(f"card of {weights}")
+
+    def run(self, serving_dir: str | None = None) -> standard_artifacts.PushedModel:
+        pushed = standard_artifacts.PushedModel()
+        pushed.uri = str(self.directory / "pushed")
+        destination = pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
+                base_directory=serving_dir or str(self.serving)
+            )
+        )
+        context = base_executor.BaseExecutor.Context(
+            tmp_dir=str(self.directory / "tmp"), unique_id="1"
+        )
+        executor.Executor(context).Do(
+            {"model": [self.model], "model_blessing": [self.blessing]},
+            {"pushed_model": [pushed]},
+            {"push_destination": proto_utils.proto_to_json(destination)},
+        )
+        return pushed
+
+    def content(self) -> dict[str, dict[str, str]]:
+        """The files of all that lies in the serving directory."""
+        return {
+            version.name: {
+                str(p.relative_to(version)): p.read_text()
+                for p in version.rglob("*")
+                if p.is_file()
+            }
+            for version in self.serving.iterdir()
+        }
+
+
+def _files(weights: str) -> dict[str, str]:
+    return {
+        "saved_model.pb": "graph",
+        "variables/data": weights,
+        "README.md": f"card of {weights}",
+    }
+
+
+@pytest.fixture
+def push(tmp_path: pathlib.Path) -> Push:
+    return Push(tmp_path)
+
+
+def test_a_push_done_again_makes_no_second_version(push: Push) -> None:
+    first, again = push.run(), push.run()
+    ((version, files),) = push.content().items()
+    assert files == _files("weights")
+    for pushed in (first, again):
+        assert pushed.get_string_custom_property("pushed_version") == version
+        destination = pushed.get_string_custom_property("pushed_destination")
+        assert destination == str(push.serving / version)
+
+
+def test_each_other_model_gets_a_larger_version_at_once(push: Push) -> None:
+    for weights in ("weights", "better", "weights"):
+        push.write(weights)
+        push.run()  # In the same second, most likely.
+    content = push.content()
+    in_order = [content[name] for name in sorted(content, key=int)]
+    assert in_order == [_files("weights"), _files("better"), _files("weights")]
+
+
+def test_what_is_not_blessed_is_not_pushed(push: Push) -> None:
+    push.blessing.set_int_custom_property("blessed", 0)
+    assert push.run().get_int_custom_property("pushed") == 0
+    assert not push.serving.exists()
+
+
+def test_killed_while_it_copies_and_started_again(
+    push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push.run()
+    push.write("better")
+
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            push.run()
+    # What serves takes numbers for versions, and there is none that is half there.
+    (served,) = (name for name in push.content() if name.isdecimal())
+    assert push.content()[served] == _files("weights")
+    push.run()
+    assert sorted(push.content().values(), key=str) == sorted(
+        [_files("weights"), _files("better")], key=str
+    )
+
+
+def test_on_a_mounted_bucket(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*args: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(pathlib.Path, "rename", refused)
+    push.run()
+    assert list(push.content().values()) == [_files("weights")]
+
+
+def test_a_uri_is_refused_before_a_directory_is_made_of_it(push: Push) -> None:
+    with pytest.raises(RunError, match=r"gs://bucket/serving.*/gcs/BUCKET"):
+        push.run("gs://bucket/serving")
+    assert not list(pathlib.Path().glob("gs:*"))
