@@ -69,8 +69,8 @@ def find(strategy: str, workers: int | None = None) -> Cluster | None:
     named = len(cluster.addresses) if cluster else 1
     if workers not in (None, named):
         raise ConfigError(
-            f"train.workers is {workers} and {_VARIABLE} names"
-            f" {named if cluster else 'no'} process(es); {_REMEDY}."
+            f"train.workers is {workers} and this process is one of {named} by"
+            f" {_VARIABLE}; {_REMEDY}."
         )
     return cluster
 
