@@ -218,7 +218,7 @@ def _show_plan(compiled: Compiled) -> None:
     for step in compiled.steps():
         console.say(f"  {step}")
     if compiled.job:
-        console.say("The job of the Trainer:")
+        console.say("The job of the Trainer; TRAINING is what the step will call it:")
         console.say(textwrap.indent(yaml.safe_dump(compiled.job), "  ").rstrip())
     console.say("Runtime parameters and their defaults:")
     for name, default in compiled.parameters.items():
