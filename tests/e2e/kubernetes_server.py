@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import http.server
 import importlib.metadata
+import itertools
 import json
 import multiprocessing
 import os
@@ -93,7 +94,8 @@ class Pod:
 
     def start(self, words: list[str], environment: dict[str, str]) -> None:
         self._lines, self._read, self._ended = [], 0, None
-        self.log_file = self._server.directory / f"{self.name}-{self.restarts}.log"
+        number = next(self._server.starts)
+        self.log_file = self._server.directory / f"{self.name}-{number}.log"
         self.container = self._server.make_container(
             words, environment, str(self.log_file)
         )
@@ -185,6 +187,7 @@ class Kubernetes(http.server.ThreadingHTTPServer):
         self.refusal: int | None = None
         self.make_container: Callable[..., Any] = Container
         self.lock = threading.RLock()
+        self.starts = itertools.count(1)
         self._ports: dict[str, int] = {}
         self._stopped = threading.Event()
         _write_kubeconfig(kubeconfig, f"http://127.0.0.1:{self.server_port}")
