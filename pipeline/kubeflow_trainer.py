@@ -58,7 +58,7 @@ def make_job(
     """
     name = f"msg-gan-{training}"
     words = kubeflow_jobs.command(
-        str(_staging(kubeflow, name)),
+        str(_staging(kubeflow, name, attempt)),
         settings["checkpoint_root"],
         settings["weights_code"],
         model,
@@ -99,7 +99,7 @@ def run_fn(fn_args: FnArgs) -> None:
     attempt = uuid.uuid4().hex
     job = make_job(training, model, train, settings, kubeflow, attempt)
     name = job["metadata"]["name"]
-    staging = _staging(kubeflow, name)
+    staging = _staging(kubeflow, name, attempt)
     jobs = kubeflow_api.Jobs(kubeflow.job_kind)
     if jobs.get(name):
         console.say(f"  removing the job {name} of an earlier attempt")
@@ -114,14 +114,15 @@ def run_fn(fn_args: FnArgs) -> None:
             shutil.copytree(output / made, target, dirs_exist_ok=True)
 
 
-def _staging(kubeflow: KubeflowConfig, name: str) -> pathlib.Path:
-    return pathlib.Path(kubeflow.mount_path) / "jobs" / name
+def _staging(kubeflow: KubeflowConfig, name: str, attempt: str) -> pathlib.Path:
+    return pathlib.Path(kubeflow.mount_path) / "jobs" / name / attempt
 
 
 @contextlib.contextmanager
 def _staged(patterns: list[str], staging: pathlib.Path) -> Iterator[None]:
     """Has the examples on the volume: the step's own disk is seen by no other pod."""
-    shutil.rmtree(staging, ignore_errors=True)
+    # Of attempts whose job is gone, and that were killed before they could do this.
+    shutil.rmtree(staging.parent, ignore_errors=True)
     try:
         (staging / "examples").mkdir(parents=True)
         for pattern in patterns:
@@ -131,6 +132,8 @@ def _staged(patterns: list[str], staging: pathlib.Path) -> Iterator[None]:
     finally:
         # Workers that have not ended yet may still write to it.
         shutil.rmtree(staging, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            staging.parent.rmdir()  # unless another run is there
 
 
 @contextlib.contextmanager

@@ -255,7 +255,10 @@ def test_a_job_that_an_attempt_left_behind_saves_before_the_next_one_starts(
 
 
 def test_a_job_that_another_run_replaced_is_not_removed(
-    kubernetes: Kubernetes, workers_do: Callable, step: Callable
+    kubernetes: Kubernetes,
+    workers_do: Callable,
+    step: Callable,
+    tmp_path: pathlib.Path,
 ) -> None:
     workers_do("time.sleep(60)")
 
@@ -263,15 +266,19 @@ def test_a_job_that_another_run_replaced_is_not_removed(
         while not kubernetes.jobs:
             time.sleep(0.05)
         with kubernetes.lock:
-            (job,) = kubernetes.jobs.values()
+            ((name, job),) = kubernetes.jobs.items()
             job.body["metadata"]["annotations"]["msg-gan/attempt"] = "another"
+            (tmp_path / "volume" / "jobs" / name / "another").mkdir()
 
     thread = threading.Thread(target=replace)
     thread.start()
     with pytest.raises(RunError, match="replaced by that of another run"):
         step()
     thread.join()
-    assert len(kubernetes.jobs) == 1
+    (name,) = kubernetes.jobs
+    assert [path.name for path in (tmp_path / "volume" / "jobs" / name).iterdir()] == [
+        "another"
+    ]
 
 
 def test_an_api_server_that_comes_back_is_waited_for(
