@@ -50,11 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as e:
         console.fail(str(e))
         return 2
-    except RunError as e:
+    except (OSError, RunError) as e:
+        # The file system's own words, such as `File name too long`, are clear.
         console.fail(str(e))
         return 1
     except Interrupted as e:
-        console.fail("Interrupted. Give the same command again: it goes on.")
+        console.fail("Interrupted. Give the same command again; a training goes on.")
         return 128 + e.signal_number
     except KeyboardInterrupt:
         console.fail("Interrupted; nothing was written.")

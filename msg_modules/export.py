@@ -7,6 +7,7 @@ import shutil
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
@@ -28,29 +29,33 @@ class ServedGenerator(tf.Module):
           latent_dim: Length of the latent vector.
         """
         super().__init__()
-        self._generator = generator
-        self._latent_dim = latent_dim
+        # What is saved is TensorFlow's variables, and not the network. Of a Keras
+        # variable, `tf.saved_model.save` restores a copy that no signature reads:
+        # `tf.saved_model.load` finds its way, and a session, which TensorFlow Serving
+        # has, says "Could not find variable".
+        self.weights = [variable.value for variable in generator.variables]
+
+        def generate(latents: tf.Tensor) -> dict[str, tf.Tensor]:
+            pyramid = generator(latents, training=False)
+            return dict(zip(PYRAMID_KEYS, pyramid, strict=True))
+
+        def sample(num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+            latents = tf.random.stateless_normal(
+                [num_images, latent_dim], seed=tf.stack([seed, 0])
+            )
+            return generate(latents)
+
         self.generate = tf.function(
-            self._generate,
+            generate,
             input_signature=[tf.TensorSpec([None, latent_dim], tf.float32, "latents")],
         )
         self.sample = tf.function(
-            self._sample,
+            sample,
             input_signature=[
                 tf.TensorSpec([], tf.int32, "num_images"),
                 tf.TensorSpec([], tf.int64, "seed"),
             ],
         )
-
-    def _generate(self, latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        pyramid = self._generator(latents, training=False)
-        return dict(zip(PYRAMID_KEYS, pyramid, strict=True))
-
-    def _sample(self, num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        latents = tf.random.stateless_normal(
-            [num_images, self._latent_dim], seed=tf.stack([seed, 0])
-        )
-        return self._generate(latents)
 
 
 def export(generator: keras.Model, latent_dim: int, directory: str) -> None:
@@ -97,14 +102,20 @@ def _check(served: ServedGenerator) -> None:
 
 def _write_warmup_requests(directory: pathlib.Path, latent_dim: int) -> None:
     """Requests that TensorFlow Serving sends itself before it takes others."""
+    requests: list[tuple[str, dict[str, npt.ArrayLike]]] = [
+        ("serving_default", {"latents": np.zeros([batch, latent_dim], np.float32)})
+        for batch in _WARMUP_BATCHES
+    ]
+    requests.append(("sample", {"num_images": np.int32(1), "seed": np.int64(0)}))
     path = directory / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for batch in _WARMUP_BATCHES:
-            latents = tf.make_tensor_proto(np.zeros([batch, latent_dim], np.float32))
+        for signature, inputs in requests:
             request = predict_pb2.PredictRequest(
-                model_spec=model_pb2.ModelSpec(signature_name="serving_default"),
-                inputs={"latents": latents},
+                model_spec=model_pb2.ModelSpec(signature_name=signature),
+                inputs={
+                    name: tf.make_tensor_proto(value) for name, value in inputs.items()
+                },
             )
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msg_modules import console
+from msg_modules import console, interruption
 from msg_modules.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -68,9 +68,15 @@ def check_name(
 
 @contextlib.contextmanager
 def writing(output: pathlib.Path) -> Iterator[None]:
-    """Makes a `RunError` of what the file system refuses."""
+    """Cleans up after Ctrl-C and SIGTERM, and says what the file system refuses.
+
+    Raises:
+      Interrupted: If a signal has come.
+      RunError: If the file cannot be written.
+    """
     try:
-        yield
+        with interruption.caught():
+            yield
     except OSError as e:
         raise RunError(f"{str(output)!r} cannot be written: {e}") from e
 

@@ -43,7 +43,7 @@ def serve(
     with extras.needed("serve"):
         import uvicorn
 
-        from msg_modules.serving import app
+        from msg_modules.serving import app, connections
     from msg_modules import sampling
 
     generator = sampling.load_generator(model)
@@ -59,6 +59,7 @@ def serve(
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app.create_app(model, generator, name, limits),
+        http=connections.closing_idle(limits.timeout_seconds),
         log_level="critical",
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=int(limits.timeout_seconds) + 1,

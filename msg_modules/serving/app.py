@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from msg_modules import saved_models, scales, sheets
+from msg_modules import scales, sheets
 from msg_modules.configs import ServeLimits, require
 from msg_modules.errors import ConfigError
 from msg_modules.latents import draw_latents
@@ -54,7 +54,10 @@ def create_app(
         watching.cancel()
         await model.current.batcher.close()
 
-    app = FastAPI(title="MSG-GAN", lifespan=lifespan)
+    refusal = {"model": protocol.Refusal}
+    app = FastAPI(
+        title="MSG-GAN", lifespan=lifespan, responses={"4XX": refusal, "5XX": refusal}
+    )
     app.add_middleware(Limited, limits=limits)
     app.add_middleware(Observed, figures=figures)
     _answer_errors_like_tensorflow_serving(app)
@@ -78,8 +81,7 @@ def create_app(
     def metadata(name: str, version: str | None = None) -> dict[str, Any]:
         """The signatures: what they take and return."""
         found = find(name, version)
-        graph = saved_models.read_meta_graph(found.generator.path)
-        return protocol.metadata(name, found.name, graph)
+        return protocol.metadata(name, found.name, found.meta_graph)
 
     @app.post(_MODEL + ":predict")
     @app.post(_VERSION + ":predict", include_in_schema=False)
@@ -93,7 +95,11 @@ def create_app(
         content = protocol.to_json(pyramid, is_row=request.instances is not None)
         return Response(content, media_type="application/json")
 
-    @app.get("/sample.png", response_class=Response)
+    @app.get(
+        "/sample.png",
+        response_class=Response,
+        responses={200: {"content": {"image/png": {}}}},
+    )
     async def sample(
         seed: _Seed = 0,
         num_images: int = 1,
@@ -117,7 +123,11 @@ def create_app(
         """Answers when there is a model and the server has time."""
         return {"status": "ok", "version": model.current.name}
 
-    @app.get("/metrics", response_class=Response)
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {prometheus_client.CONTENT_TYPE_LATEST: {}}}},
+    )
     async def metrics() -> Response:
         """Figures for Prometheus."""
         content = prometheus_client.generate_latest(figures.registry)

@@ -53,6 +53,12 @@ class PredictRequest(_Part):
     inputs: list[Latents] | LatentsInputs | SampleInputs | None = None
 
 
+class Refusal(BaseModel):
+    """Why there is no other answer."""
+
+    error: str
+
+
 def to_latents(
     request: PredictRequest, generator: Generator, max_images: int
 ) -> np.ndarray:

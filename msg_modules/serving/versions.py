@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import pathlib
 
 import numpy as np
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-from msg_modules import console
+from msg_modules import console, saved_models
 from msg_modules.configs import ServeLimits
 from msg_modules.sampling import Generator, find_version, load_generator
 from msg_modules.serving.batching import Batcher
@@ -34,6 +36,11 @@ class Version:
             limits.batch_wait_ms / 1000,
             figures.batches.observe,
         )
+
+    @functools.cached_property
+    def meta_graph(self) -> MetaGraphDef:
+        """The graph with its signatures."""
+        return saved_models.read_meta_graph(self.generator.path)
 
 
 class ServedModel:

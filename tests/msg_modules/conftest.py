@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
 
 from msg_modules.configs import ModelConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from server_process import Server
+
+    from msg_modules.sampling import Generator
 
 SIZES = (7, 14, 28)
 MODEL = ModelConfig(network="compact", latent_dim=8)
@@ -110,6 +115,29 @@ def serving_dir(
         trained.gan.ema_generator, trained.model.latent_dim, str(directory / "7")
     )
     return directory
+
+
+@pytest.fixture(scope="session")
+def pushed(serving_dir: pathlib.Path) -> Generator:
+    """The generator of `serving_dir`."""
+    from msg_modules import sampling
+
+    return sampling.load_generator(serving_dir)
+
+
+@pytest.fixture(scope="session")
+def server(
+    serving_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """`msg-gan serve` on a copy of `serving_dir`."""
+    pytest.importorskip("fastapi")
+    from server_process import Server
+
+    directory = tmp_path_factory.mktemp("served")
+    shutil.copytree(serving_dir / "7", directory / "7")
+    server = Server(directory)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

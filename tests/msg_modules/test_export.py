@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.tools import saved_model_cli
 from tensorflow_serving.apis import prediction_log_pb2
 
 from msg_modules import export
@@ -165,7 +166,7 @@ def test_warm_up_requests_can_be_run(serving_dir: pathlib.Path):
     path = serving_dir / "7" / "assets.extra" / "tf_serving_warmup_requests"
     signatures = tf.saved_model.load(str(serving_dir / "7")).signatures
 
-    batches = []
+    drawn = []
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
         assert log.WhichOneof("log_type") == "predict_log"
@@ -174,10 +175,51 @@ def test_warm_up_requests_can_be_run(serving_dir: pathlib.Path):
             name: tf.constant(tf.make_ndarray(value))
             for name, value in request.inputs.items()
         }
-        outputs = signatures[request.model_spec.signature_name](**inputs)
-        batches.append(len(inputs["latents"]))
-        assert outputs["image_28"].shape == [batches[-1], 28, 28, 1]
-    assert batches == [1, 8]
+        name = request.model_spec.signature_name
+        images = signatures[name](**inputs)["image_28"]
+        assert images.shape[1:] == [28, 28, 1]
+        drawn.append((name, len(images)))
+    assert drawn == [("serving_default", 1), ("serving_default", 8), ("sample", 1)]
+
+
+def _saved_model_cli(*arguments: object) -> None:
+    """What the command does, without the seconds that its process takes to begin."""
+    parser = saved_model_cli.create_parser()
+    parser.parse_args([str(argument) for argument in arguments]).func()
+
+
+def test_tensorflows_own_command_shows_the_signatures(
+    serving_dir: pathlib.Path, capsys: pytest.CaptureFixture
+):
+    _saved_model_cli("show", "--dir", serving_dir / "7", "--all")
+
+    text = " ".join(capsys.readouterr().out.split())
+    latents = "inputs['latents'] tensor_info: dtype: DT_FLOAT shape: (-1, 8)"
+    assert latents in text
+    for size in (7, 14, 28):
+        image = f"outputs['image_{size}'] tensor_info: dtype: DT_FLOAT shape: "
+        assert text.count(f"{image}(-1, {size}, {size}, 1)") == 2
+    assert "inputs['num_images'] tensor_info: dtype: DT_INT32 shape: ()" in text
+    assert "inputs['seed'] tensor_info: dtype: DT_INT64 shape: ()" in text
+    assert text.count("Method name is: tensorflow/serving/predict") == 2
+
+
+def test_a_session_draws_the_same_images(
+    serving_dir: pathlib.Path, latents: np.ndarray, trained: Any, tmp_path: pathlib.Path
+):
+    """TensorFlow Serving runs the graph in a session, and so does this command."""
+    np.save(tmp_path / "latents.npy", latents)
+
+    _saved_model_cli(
+        *("run", "--dir", serving_dir / "7", "--tag_set", "serve"),
+        *("--signature_def", "serving_default", "--outdir", tmp_path),
+        *("--inputs", f"latents={tmp_path / 'latents.npy'}"),
+    )
+
+    pyramid = trained.gan.ema_generator(latents, training=False)
+    for name, images in zip(NAMES, pyramid, strict=True):
+        drawn = np.load(tmp_path / f"{name}.npy")
+        np.testing.assert_allclose(drawn, images, atol=1e-5)
 
 
 def _broken(generator: keras.Model, value: float) -> keras.Model:

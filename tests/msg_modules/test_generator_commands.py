@@ -99,7 +99,9 @@ def test_an_archive_that_cannot_be_written_is_a_failed_run(
     assert "images.npz' cannot be written" in line
 
 
-def test_ctrl_c_leaves_nothing(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_archive_leaves_nothing(
+    number: signal.Signals,
     serving_dir: pathlib.Path,
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture,
@@ -107,7 +109,7 @@ def test_ctrl_c_leaves_nothing(
     request: pytest.FixtureRequest,
 ):
     def interrupt(self: object, *arguments: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
 
     monkeypatch.setattr(sampling.Generator, "generate", interrupt)
     # A shell starts what runs in the background with SIGINT ignored.
@@ -115,10 +117,12 @@ def test_ctrl_c_leaves_nothing(
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     line = _fails(
-        capsys, 130, "sample", "--model", serving_dir, "--output", tmp_path / "i.npz"
+        capsys,
+        128 + number,
+        *("sample", "--model", serving_dir, "--output", tmp_path / "i.npz"),
     )
 
-    assert "nothing was written" in line
+    assert "Interrupted" in line
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import io
 import json
 import pathlib
 import re
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import PIL.Image
 import pytest
 import requests
 import tensorflow as tf
+from server_process import Server
 
 from msg_modules import cli, export, models, sampling
 
@@ -27,72 +27,6 @@ pytest.importorskip("fastapi")
 
 NAMES = ("image_7", "image_14", "image_28")
 LATENTS = np.random.default_rng(0).normal(size=[5, 8]).astype(np.float32)
-LIMITS = {
-    "max-images": 40,
-    "max-body-bytes": 50_000,
-    "poll-seconds": 0.2,
-    "timeout-seconds": 5,
-    "max-concurrency": 20,
-}
-
-
-class Server:
-    """A running server.
-
-    Attributes:
-      url: Where it listens.
-      directory: What it serves.
-    """
-
-    def __init__(self, directory: pathlib.Path, **limits: float):
-        self.directory = directory
-        flags = [
-            part
-            for name, value in {**LIMITS, **limits}.items()
-            for part in (f"--limits.{name}", str(value))
-        ]
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-c", "from msg_modules import cli; cli.main()"),
-                *("serve", "--model", str(directory), "--port", "0", *flags),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.url = line.split("/v1/")[0]
-        assert self.url.startswith("http://127.0.0.1:"), line
-
-    @property
-    def model(self) -> str:
-        return f"{self.url}/v1/models/msg_gan"
-
-    def predict(self, **body: object) -> requests.Response:
-        return requests.post(f"{self.model}:predict", json=body, timeout=30)
-
-    def stop(self) -> str:
-        """Ends the server; returns what it has printed."""
-        self.process.terminate()
-        output, _ = self.process.communicate(timeout=30)
-        return output
-
-
-@pytest.fixture(scope="module")
-def server(
-    serving_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("served")
-    shutil.copytree(serving_dir / "7", directory / "7")
-    server = Server(directory)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def generator(serving_dir: pathlib.Path) -> sampling.Generator:
-    return sampling.load_generator(serving_dir)
 
 
 def _assert_same(answer: dict[str, list], pyramid: tuple[np.ndarray, ...]) -> None:
@@ -103,7 +37,7 @@ def _assert_same(answer: dict[str, list], pyramid: tuple[np.ndarray, ...]) -> No
 
 @pytest.mark.parametrize("instances", ["plain", "named"])
 def test_rows_are_answered_in_rows(
-    server: Server, generator: sampling.Generator, instances: str
+    server: Server, pushed: sampling.Generator, instances: str
 ):
     rows = LATENTS.tolist()
     if instances == "named":
@@ -116,12 +50,12 @@ def test_rows_are_answered_in_rows(
     predictions = answer.json()["predictions"]
     assert len(predictions) == 5
     columns = {name: [image[name] for image in predictions] for name in NAMES}
-    _assert_same(columns, generator.generate(LATENTS))
+    _assert_same(columns, pushed.generate(LATENTS))
 
 
 @pytest.mark.parametrize("inputs", ["plain", "named"])
 def test_columns_are_answered_in_columns(
-    server: Server, generator: sampling.Generator, inputs: str
+    server: Server, pushed: sampling.Generator, inputs: str
 ):
     columns = LATENTS.tolist()
 
@@ -130,36 +64,17 @@ def test_columns_are_answered_in_columns(
     )
 
     assert answer.status_code == 200
-    _assert_same(answer.json()["outputs"], generator.generate(LATENTS))
+    _assert_same(answer.json()["outputs"], pushed.generate(LATENTS))
 
 
 def test_a_seed_draws_the_images_of_the_signature_sample(
-    server: Server, generator: sampling.Generator
+    server: Server, pushed: sampling.Generator
 ):
     answer = server.predict(
         signature_name="sample", inputs={"num_images": 3, "seed": 2**40}
     )
 
-    _assert_same(answer.json()["outputs"], generator.sample(3, 2**40))
-
-
-def test_the_example_of_a_client_prints_the_image_of_its_seed(
-    server: Server, generator: sampling.Generator, repository: str
-):
-    example = pathlib.Path(repository) / "examples" / "client.py"
-
-    done = subprocess.run(
-        [sys.executable, "-I", str(example), server.url],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-    rows = done.stdout.splitlines()
-    assert [len(row) for row in rows] == [28] * 28
-    printed = np.array([[" .:-=+*#%@".index(shade) for shade in row] for row in rows])
-    wanted = (generator.sample(1, 1)[2][0, ..., 0] + 1) / 2 * 9
-    np.testing.assert_allclose(printed, wanted, atol=0.501)
+    _assert_same(answer.json()["outputs"], pushed.sample(3, 2**40))
 
 
 @pytest.mark.parametrize("version", ["", "/versions/7"])
@@ -179,7 +94,7 @@ def test_state_and_signatures_are_tensorflow_servings(server: Server, version: s
     assert signatures["sample"]["inputs"]["seed"]["tensor_shape"]["dim"] == []
 
 
-def test_a_seed_has_a_picture(server: Server, generator: sampling.Generator):
+def test_a_seed_has_a_picture(server: Server, pushed: sampling.Generator):
     answer = requests.get(
         f"{server.url}/sample.png?seed=5&num_images=3&scale=14&truncation=0.5",
         timeout=30,
@@ -187,7 +102,7 @@ def test_a_seed_has_a_picture(server: Server, generator: sampling.Generator):
 
     assert answer.headers["content-type"] == "image/png"
     pixels = np.asarray(PIL.Image.open(io.BytesIO(answer.content))).astype(int)
-    images = (generator.sample(3, 5, 0.5)[1][..., 0].astype(float) + 1) * 127.5
+    images = (pushed.sample(3, 5, 0.5)[1][..., 0].astype(float) + 1) * 127.5
     for place, image in enumerate(images):
         cell = pixels[4:60, 4 + 58 * place :][:, :56]
         shown = cell.reshape(14, 4, 14, 4).mean(axis=(1, 3))
@@ -270,6 +185,13 @@ ROW = [0.5] * 8
         ),
         (_post(b" " * 50_001), 413, "50000 bytes"),
         (_post(b" " * 750_000), 413, "50000 bytes"),
+        (
+            _post(b'{"signature_name":"sample","inputs":{"num_images":0,"seed":0}}'),
+            400,
+            "num_images is 0",
+        ),
+        (_post(b'{"instances": [[Infinity, 1, 1, 1, 1, 1, 1, 1]]}'), 400, "infinite"),
+        (_get("/sample.png?num_images=0"), 400, "between 1 and 40"),
         (_get("/sample.png?num_images=41"), 400, "between 1 and 40"),
         (_get("/sample.png?truncation=nan"), 400, "truncation"),
         (_get(f"/sample.png?seed={2**63}"), 400, "seed"),
@@ -320,6 +242,48 @@ def test_a_slow_client_hinders_nobody_and_loses_its_connection(server: Server):
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_client_that_sends_byte_for_byte_does_not_get_more_time(server: Server):
+    with _connect(server) as slow:
+        slow.sendall(
+            b"POST /v1/models/msg_gan:predict HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+        )
+        slow.settimeout(0.2)
+        answer = b""
+        for _ in range(100):
+            slow.sendall(b" ")
+            with contextlib.suppress(TimeoutError):
+                answer = slow.recv(1000)
+                break
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert server.predict(instances=[ROW]).status_code == 200
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_client_that_never_ends_its_headers_loses_its_connection(
+    server: Server, asked_before: bool
+):
+    with _connect(server) as slow:
+        if asked_before:
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert slow.recv(1000).startswith(b"HTTP/1.1 200 ")
+        slow.settimeout(0.5)
+        is_closed = False
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: " + b"x" * 60:
+            with contextlib.suppress(TimeoutError):
+                try:
+                    slow.sendall(bytes([byte]))
+                    is_closed = slow.recv(1000) == b""
+                except ConnectionError:
+                    is_closed = True
+            if is_closed:
+                break
+
+    assert is_closed
+    assert server.predict(instances=[ROW]).status_code == 200
+
+
 def test_a_client_that_goes_is_forgotten(server: Server):
     for _ in range(5):
         with _connect(server) as gone:
@@ -331,9 +295,9 @@ def test_a_client_that_goes_is_forgotten(server: Server):
     assert server.predict(instances=[ROW]).status_code == 200
 
 
-def test_many_at_once_are_drawn_together(server: Server, generator: sampling.Generator):
+def test_many_at_once_are_drawn_together(server: Server, pushed: sampling.Generator):
     before = _figures(server)
-    wanted = generator.generate(LATENTS)[0]
+    wanted = pushed.generate(LATENTS)[0]
 
     def ask(number: int) -> None:
         place = number % 5
@@ -480,7 +444,7 @@ def test_a_limit_of_nothing_is_refused(
 
 
 def test_warm_up_requests_get_the_same_answers(
-    server: Server, generator: sampling.Generator
+    server: Server, pushed: sampling.Generator
 ):
     """What TensorFlow Serving is sent, this server can be sent as well."""
     from tensorflow_serving.apis import prediction_log_pb2
@@ -490,8 +454,16 @@ def test_warm_up_requests_get_the_same_answers(
         request = prediction_log_pb2.PredictionLog.FromString(
             record
         ).predict_log.request
-        latents = tf.make_ndarray(request.inputs["latents"])
+        signature = request.model_spec.signature_name
+        inputs = {
+            name: tf.make_ndarray(value) for name, value in request.inputs.items()
+        }
         answer = server.predict(
-            signature_name=request.model_spec.signature_name, inputs=latents.tolist()
+            signature_name=signature,
+            inputs={name: value.tolist() for name, value in inputs.items()},
         )
-        _assert_same(answer.json()["outputs"], generator.generate(latents))
+        images = pushed.model.signatures[signature](
+            **{name: tf.constant(value) for name, value in inputs.items()}
+        )
+        wanted = tuple(images[name].numpy() for name in NAMES)
+        _assert_same(answer.json()["outputs"], wanted)

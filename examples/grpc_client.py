@@ -1,0 +1,111 @@
+"""Asks TensorFlow Serving for images over gRPC: `python grpc_client.py --help`.
+
+Copy it: it needs `pip install tensorflow-serving-api`, which brings grpcio, NumPy and
+TensorFlow.
+"""
+
+import argparse
+import json
+import os
+
+import grpc
+
+
+class Client:
+    """A connection to a server, to be used for many calls."""
+
+    def __init__(self, server: str, model: str = "msg_gan", timeout: float = 30):
+        """Connects with the first call.
+
+        Args:
+          server: Such as `127.0.0.1:8500`.
+          model: What the server calls the model.
+          timeout: Seconds that a call may take.
+        """
+        # Slow to import; `--help` does without.
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+        self._server, self._model, self._timeout = server, model, timeout
+        # gRPC refuses answers of more than 4 MiB, a thousand images, by itself.
+        options = [("grpc.max_receive_message_length", -1)]
+        self._channel = grpc.insecure_channel(server, options)
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def predict(self, signature: str, **inputs) -> dict:
+        """Calls a signature.
+
+        Args:
+          signature: `sample` or `serving_default`.
+          **inputs: What the signature takes: NumPy arrays and numbers of its types.
+
+        Returns:
+          `image_7`, `image_14` and `image_28`, each float32
+          `[num_images, size, size, 1]` in [-1, 1].
+
+        Raises:
+          RuntimeError: If the server cannot be reached or refuses; it says why.
+        """
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self._model
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        try:
+            answer = self._stub.Predict(request, self._timeout)
+        except grpc.RpcError as e:
+            if e.code() == grpc.StatusCode.UNAVAILABLE:
+                reason = f"{self._server} cannot be reached: {e.details()}"
+            else:
+                reason = f"{self._server} answers {e.code().name}: {e.details()}"
+            raise RuntimeError(reason) from e
+        return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+
+    def sample(self, num_images: int, seed: int) -> dict:
+        """Draws the images of a seed; see `predict`."""
+        import numpy as np
+
+        return self.predict(
+            "sample", num_images=np.int32(num_images), seed=np.int64(seed)
+        )
+
+    def generate(self, latents) -> dict:
+        """Draws the images of latents `[num_images, latent_dim]`; see `predict`.
+
+        Raises:
+          ValueError: If there are NaN or infinite values, which TensorFlow Serving
+            makes images of.
+        """
+        import numpy as np
+
+        latents = np.asarray(latents, np.float32)
+        if not np.all(np.isfinite(latents)):
+            raise ValueError("latents hold NaN or infinite values")
+        return self.predict("serving_default", latents=latents)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Prints an image of a served model.")
+    parser.add_argument("server", nargs="?", default="127.0.0.1:8500")
+    parser.add_argument("--model", default="msg_gan", help="its name on the server")
+    parser.add_argument("--seed", type=int, default=1, help="the image to draw")
+    parser.add_argument("--latents", type=json.loads, help="instead: '[0.5, -1, ...]'")
+    args = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    client = Client(args.server, args.model)
+    try:
+        if args.latents is None:
+            images = client.sample(1, args.seed)
+        else:
+            images = client.generate([args.latents])
+    except (OverflowError, RuntimeError, ValueError) as e:
+        parser.exit(1, f"error: {e}\n")
+    shades = " .:-=+*#%@"
+    for row in images["image_28"][0, ..., 0]:
+        print("".join(shades[round((value + 1) / 2 * 9)] for value in row))

@@ -1,0 +1,82 @@
+"""Asks TensorFlow Serving for images over REST: `python rest_client.py --help`.
+
+`msg-gan serve` speaks the same protocol. Copy it: it needs Python alone.
+"""
+
+import argparse
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
+
+def predict(server: str, model: str, signature: str, inputs: dict) -> dict:
+    """Calls a signature.
+
+    Args:
+      server: Such as `http://127.0.0.1:8501`.
+      model: What the server calls the model.
+      signature: `sample` or `serving_default`.
+      inputs: What the signature takes, by name.
+
+    Returns:
+      `image_7`, `image_14` and `image_28`, each lists `[num_images][size][size][1]`
+      of values in [-1, 1].
+
+    Raises:
+      RuntimeError: If the server cannot be reached or refuses; it says why.
+      ValueError: If there are NaN or infinite values.
+    """
+    body = {"signature_name": signature, "inputs": inputs}
+    request = urllib.request.Request(
+        f"{server}/v1/models/{urllib.parse.quote(model, safe='')}:predict",
+        json.dumps(body, allow_nan=False).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["outputs"]
+    except urllib.error.HTTPError as e:
+        text = e.read().decode(errors="replace")
+        try:
+            reason = json.loads(text)["error"]
+        except (KeyError, TypeError, ValueError):
+            reason = text[:200]
+        raise RuntimeError(f"{server} answers {e.code}: {reason}") from e
+    except OSError as e:
+        reason = getattr(e, "reason", e)
+        raise RuntimeError(f"{server} cannot be reached: {reason}") from e
+    except (http.client.HTTPException, KeyError, TypeError, ValueError) as e:
+        reason = "does not answer as TensorFlow Serving's REST port does"
+        raise RuntimeError(f"{server} {reason}: {e!r}") from e
+
+
+def sample(server: str, model: str, num_images: int, seed: int) -> dict:
+    """Draws the images of a seed; see `predict`."""
+    inputs = {"num_images": num_images, "seed": seed}
+    return predict(server, model, "sample", inputs)
+
+
+def generate(server: str, model: str, latents: list) -> dict:
+    """Draws the images of latents `[num_images][latent_dim]`; see `predict`."""
+    return predict(server, model, "serving_default", {"latents": latents})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Prints an image of a served model.")
+    parser.add_argument("server", nargs="?", default="http://127.0.0.1:8501")
+    parser.add_argument("--model", default="msg_gan", help="its name on the server")
+    parser.add_argument("--seed", type=int, default=1, help="the image to draw")
+    parser.add_argument("--latents", type=json.loads, help="instead: '[0.5, -1, ...]'")
+    args = parser.parse_args()
+    try:
+        if args.latents is None:
+            images = sample(args.server, args.model, 1, args.seed)
+        else:
+            images = generate(args.server, args.model, [args.latents])
+    except (RuntimeError, ValueError) as e:
+        parser.exit(1, f"error: {e}\n")
+    shades = " .:-=+*#%@"
+    for row in images["image_28"][0]:
+        print("".join(shades[round((value + 1) / 2 * 9)] for (value,) in row))
