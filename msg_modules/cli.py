@@ -12,7 +12,14 @@ from collections.abc import Sequence
 import tyro
 
 from msg_modules import console, files, interruption
-from msg_modules.commands import convert, model_info, outputs, pictures, serve
+from msg_modules.commands import (
+    convert,
+    explore,
+    model_info,
+    outputs,
+    pictures,
+    serve,
+)
 from msg_modules.configs import EvaluateConfig, ModelConfig, TrainConfig
 from msg_modules.errors import ConfigError, Interrupted, RunError
 
@@ -26,6 +33,7 @@ for _command in (
     model_info.info,
     convert.export,
     serve.serve,
+    explore.explore,
 ):
     app.command(_command)
 

@@ -27,6 +27,11 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+def count_columns(num_images: int) -> int:
+    """How many images of a sheet are in a row: a square, and eight at least."""
+    return min(num_images, max(8, round(num_images**0.5)))
+
+
 def pyramid_sheet(pyramid: Sequence[np.ndarray], columns: int = 10) -> PIL.Image.Image:
     """Draws some images, the scales of an image below each other.
 
@@ -95,17 +100,31 @@ def save_animation(frames: Sequence[PIL.Image.Image], path: pathlib.Path) -> Non
     Raises:
       ValueError: If there is no picture.
     """
+    options = animation_options(frames)
+    save_image(frames[0], path, **options)
+
+
+def animation_options(frames: Sequence[PIL.Image.Image]) -> dict[str, Any]:
+    """With what the first of some pictures is saved so that all move.
+
+    Args:
+      frames: The pictures, first to last.
+
+    Returns:
+      Arguments of `PIL.Image.Image.save`.
+
+    Raises:
+      ValueError: If there is no picture.
+    """
     if not frames:
         raise ValueError("There is no picture to animate.")
     each = max(40, int(1000 * _SECONDS_OF_ANIMATION / len(frames)))
-    save_image(
-        frames[0],
-        path,
-        save_all=True,
-        append_images=list(frames[1:]),
-        duration=[each] * (len(frames) - 1) + [2000],
-        loop=0,
-    )
+    return {
+        "save_all": True,
+        "append_images": list(frames[1:]),
+        "duration": [each] * (len(frames) - 1) + [2000],
+        "loop": 0,
+    }
 
 
 class SampleSheets:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msg_modules import console, scales
-from msg_modules.commands import outputs
+from msg_modules.commands import inputs, outputs
 from msg_modules.configs import require
 from msg_modules.errors import ConfigError
 from msg_modules.scales import Scale
@@ -58,7 +58,7 @@ def sample(
     generator = sampling.load_generator(model)
     batches = _draw(generator, num_images, seed, truncation, scale)
     if not is_archive:
-        columns = min(num_images, max(8, round(num_images**0.5)))
+        columns = sheets.count_columns(num_images)
         outputs.save(sheets.pyramid_sheet(_join(batches), columns), output)
         return
     arrays = (
@@ -171,7 +171,7 @@ def sheet(
     latents.check_request(num_images, seed, truncation)
     outputs.check_name(output, "sheet.png")
     outputs.check_free(output, force)
-    examples = None if run is None else _find_examples(run)
+    examples = None if run is None else inputs.find_examples(run)
     from msg_modules import sampling, sheets
 
     generator = sampling.load_generator(model)
@@ -197,7 +197,7 @@ def real(
     outputs.check_count(num_images)
     outputs.check_name(output, "grid.png")
     outputs.check_free(output, force)
-    examples = _find_examples(run)
+    examples = inputs.find_examples(run)
     from msg_modules import sheets
 
     outputs.save(sheets.pyramid_sheet(_load(examples, num_images)), output)
@@ -252,19 +252,6 @@ def _join(batches: Iterator[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
 
 def _enlarge(picture: PIL.Image.Image) -> PIL.Image.Image:
     return picture.resize([_ENLARGED * side for side in picture.size], resample=0)
-
-
-def _find_examples(run: pathlib.Path) -> pathlib.Path:
-    splits = sorted(
-        run.glob("Transform/transformed_examples/*/Split-train"),
-        key=lambda path: int(path.parent.name),
-    )
-    if not splits:
-        raise ConfigError(
-            f"There are no transformed examples in {str(run)!r}; name the pipeline root"
-            " of a run that has passed Transform."
-        )
-    return splits[-1]
 
 
 def _load(examples: pathlib.Path, num_images: int) -> list[np.ndarray]:

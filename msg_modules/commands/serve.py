@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import re
-import socket
 
 from msg_modules import console
+from msg_modules.commands import listening
 from msg_modules.configs import ServeLimits, require
-from msg_modules.errors import RunError
 
 _NAME = re.compile(r"[\w.-]+")
 _DEFAULT_LIMITS = ServeLimits()
@@ -35,7 +34,7 @@ def serve(
       name: What the model is called in `/v1/models/NAME:predict`.
       limits: What a client gets at most.
     """
-    require(0 <= port < 2**16, "port", port, "between 0 and 65535")
+    listening.check_port(port)
     wanted = "of letters, digits, `.`, `_` and `-`"
     require(bool(_NAME.fullmatch(name)), "name", name, wanted)
     from msg_modules import extras
@@ -47,16 +46,7 @@ def serve(
     from msg_modules import sampling
 
     generator = sampling.load_generator(model)
-    try:
-        listening = socket.create_server((host, port))
-    except OSError as e:
-        raise RunError(
-            f"{host}:{port} cannot be listened on ({e.strerror}); name another --port"
-            " or --host."
-        ) from e
-    # asyncio does so only for sockets that say they are TCP's: else the end of an
-    # answer waits for the client to acknowledge its beginning, 40 ms.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    server, url = listening.listen(host, port)
     config = uvicorn.Config(
         app.create_app(model, generator, name, limits),
         http=connections.closing_idle(limits.timeout_seconds),
@@ -65,9 +55,9 @@ def serve(
         timeout_graceful_shutdown=int(limits.timeout_seconds) + 1,
     )
     console.say(
-        f"http://{host}:{listening.getsockname()[1]}/v1/models/{name}"
-        f" serves version {generator.path.name}; /docs describes it"
+        f"{url}/v1/models/{name} serves version {generator.path.name};"
+        " /docs describes it"
     )
     # uvicorn answers what it has begun and then raises the signal again.
-    with listening, contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+    with server, contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[server])

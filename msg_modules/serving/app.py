@@ -112,7 +112,7 @@ def create_app(
         found = model.current
         latents = draw_latents(num_images, found.generator.latent_dim, seed, truncation)
         pyramid = scales.choose(await found.batcher.generate(latents), scale)
-        columns = min(num_images, max(8, round(num_images**0.5)))
+        columns = sheets.count_columns(num_images)
         picture = await asyncio.to_thread(sheets.pyramid_sheet, pyramid, columns)
         content = io.BytesIO()
         picture.save(content, "png")

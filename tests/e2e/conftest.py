@@ -1,8 +1,9 @@
-"""A pipeline root and a run on Kubeflow that the tests of whole runs share."""
+"""Pipeline root, run on Kubeflow and browser that the tests of whole runs share."""
 
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from local_pipeline import BLESS_ALL, Pipeline
+from selenium import webdriver
 
 from pipeline import local_cli
 
@@ -101,3 +103,34 @@ def cluster(
     cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), _MINIO, server)
     cluster.run_all()
     return cluster
+
+
+@pytest.fixture
+def downloads(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Where the browser puts what it downloads."""
+    return tmp_path / "downloads"
+
+
+@pytest.fixture
+def browser(downloads: pathlib.Path) -> Iterator[webdriver.Chrome]:
+    """Chromium, in which every host but this machine is unknown."""
+    driver = shutil.which("chromedriver")
+    if not shutil.which("chromium") or not driver:
+        pytest.skip("needs chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--window-size=1440,2400",
+    ):
+        options.add_argument(flag)
+    options.add_experimental_option(
+        "prefs", {"download.default_directory": str(downloads)}
+    )
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
-from collections.abc import Iterator
 
 import pytest
 from local_pipeline import Pipeline
@@ -12,28 +10,6 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from msg_modules import cli
-
-
-@pytest.fixture
-def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium, in which every host is unknown."""
-    driver = shutil.which("chromedriver")
-    if not shutil.which("chromium") or not driver:
-        pytest.skip("needs chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--window-size=1200,2400",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
 
 
 def _report(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> pathlib.Path:

@@ -381,6 +381,7 @@ wanted = {
     "info": ("--model",),
     "export": ("--format", "--batch-size"),
     "serve": ("--host", "--port", "--limits.max-images"),
+    "explore": ("--model", "--run", "--host", "--port"),
     "real": ("--run", "--output", "--num-images"),
     "timelapse": ("--run", "--output"),
 }

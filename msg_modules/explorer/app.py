@@ -1,0 +1,167 @@
+"""What the page asks for: each answer depends on its address and the model alone."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from msg_modules import scales, sheets
+from msg_modules.errors import ConfigError
+from msg_modules.explorer import pictures
+from msg_modules.explorer.real_images import RealImages
+from msg_modules.latents import draw_latents, interpolate_latents
+from msg_modules.sampling import Generator
+
+_MAX_IMAGES, _MAX_STEPS = 256, 64
+_PAGE = pathlib.Path(__file__).parent / "page"
+_HEADERS = {
+    # The same address shows something else when another model is explored.
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:",
+}
+
+_Seed = Annotated[int, Query(ge=-(2**63), lt=2**63)]
+_Count = Annotated[int, Query(ge=1, le=_MAX_IMAGES)]
+_Steps = Annotated[int, Query(ge=2, le=_MAX_STEPS)]
+_Truncation = Annotated[float, Query(ge=0, le=1)]
+
+
+def create_app(
+    generator: Generator, directions: np.ndarray, real: RealImages | None
+) -> FastAPI:
+    """Makes the application.
+
+    Args:
+      generator: What is explored.
+      directions: float32 `[num_directions, latent_dim]`, orthonormal.
+      real: What it learned from; None if nobody has said where that is.
+    """
+    app = FastAPI(title="MSG-GAN explorer", docs_url=None, redoc_url=None)
+
+    @app.middleware("http")
+    async def add_headers(
+        request: Request, answer: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        response = await answer(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    @app.exception_handler(ConfigError)
+    async def wrong(request: Request, error: ConfigError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 400)
+
+    def parse(latent: str) -> np.ndarray:
+        return generator.check_latents([latent.split(",")])
+
+    def walk(start: str, end: str, steps: int) -> np.ndarray:
+        return interpolate_latents(parse(start)[0], parse(end)[0], steps)
+
+    def show(latents: np.ndarray) -> dict[str, Any]:
+        images = generator.generate(latents)[-1]
+        return {"latents": latents.tolist(), "images": pictures.to_data_uris(images)}
+
+    @app.get("/about")
+    def about() -> dict[str, Any]:
+        """The generator, as far as the page has to know it."""
+        return {
+            "model": str(generator.path),
+            "directions": directions.tolist(),
+            "map_ticks": pictures.MAP_TICKS.tolist(),
+            "num_real": 0 if real is None else len(real.images),
+        }
+
+    @app.get("/samples")
+    def samples(num_images: _Count, seed: _Seed, truncation: _Truncation) -> Any:
+        """The images of a seed, and their latents."""
+        return show(draw_latents(num_images, generator.latent_dim, seed, truncation))
+
+    @app.get("/samples.png")
+    def samples_png(
+        num_images: _Count, seed: _Seed, truncation: _Truncation, scale: scales.Scale
+    ) -> Response:
+        """The sheet of a seed, as `msg-gan sample` draws it."""
+        pyramid = scales.choose(generator.sample(num_images, seed, truncation), scale)
+        return _png(sheets.pyramid_sheet(pyramid, sheets.count_columns(num_images)))
+
+    @app.get("/image")
+    def image(latent: str) -> dict[str, list[str]]:
+        """One image at all scales, smallest first."""
+        pyramid = generator.generate(parse(latent))
+        return {"scales": [pictures.to_data_uris(scale)[0] for scale in pyramid]}
+
+    @app.get("/image.png")
+    def image_png(latent: str) -> Response:
+        """One image at all scales beside each other."""
+        return _png(pictures.scales_beside(generator.generate(parse(latent))))
+
+    @app.get("/map")
+    def plane(latent: str, across: int, up: int) -> dict[str, str]:
+        """The plane of two directions through a latent."""
+        if not {across, up} <= set(range(len(directions))):
+            raise ConfigError(
+                f"across and up are {across} and {up}; there are the directions 0 to"
+                f" {len(directions) - 1}."
+            )
+        drawn = pictures.draw_map(
+            generator, parse(latent)[0], directions[across], directions[up]
+        )
+        return {"image": pictures.to_data_uri(drawn)}
+
+    @app.get("/walk")
+    def walk_images(start: str, end: str, steps: _Steps) -> Any:
+        """The images on the great circle between two, and their latents."""
+        return show(walk(start, end, steps))
+
+    @app.get("/walk.png")
+    def walk_png(start: str, end: str, steps: _Steps) -> Response:
+        """The same beside each other."""
+        drawn = generator.generate(walk(start, end, steps))[-1]
+        return _png(sheets.pyramid_sheet([drawn], steps))
+
+    @app.get("/walk.gif")
+    def walk_gif(start: str, end: str, steps: _Steps) -> Response:
+        """The same one after the other."""
+        drawn = generator.generate(walk(start, end, steps))[-1]
+        return Response(pictures.to_gif(drawn), media_type="image/gif")
+
+    if real is not None:
+        _show_real_images(app, generator, real, parse)
+    app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    return app
+
+
+def _show_real_images(
+    app: FastAPI,
+    generator: Generator,
+    real: RealImages,
+    parse: Callable[[str], np.ndarray],
+) -> None:
+    @app.get("/neighbours")
+    def neighbours(latent: str) -> dict[str, list[Any]]:
+        """The training images that resemble an image, and how much they differ."""
+        found = real.nearest(generator.generate(parse(latent))[-1][0])
+        return {
+            "images": pictures.to_data_uris(found.images),
+            "differences": found.differences.tolist(),
+        }
+
+    @app.get("/real")
+    def real_images(num_images: _Count) -> dict[str, list[str]]:
+        """The first training images."""
+        return {"images": pictures.to_data_uris(real.images[:num_images])}
+
+    @app.get("/real.png")
+    def real_png(num_images: _Count) -> Response:
+        """The sheet of the first training images."""
+        images = real.images[:num_images]
+        return _png(sheets.pyramid_sheet([images], sheets.count_columns(len(images))))
+
+
+def _png(picture: Any) -> Response:
+    return Response(pictures.to_png(picture), media_type="image/png")

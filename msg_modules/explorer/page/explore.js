@@ -1,0 +1,287 @@
+// The page keeps one latent, that of the picked image; what it shows follows from it.
+
+const element = (id) => document.getElementById(id);
+const about = await (await fetch("about")).json();
+const { directions, map_ticks: ticks } = about;
+const edge = 1.5 * ticks.at(-1) - 0.5 * ticks.at(-2); // half a tile beyond the last tick
+
+const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+const add = (a, b, factor) => a.map((value, i) => value + factor * b[i]);
+const spell = (latent) => latent.map((value) => +value.toFixed(5)).join(",");
+const address = (path, values) => `${path}?${new URLSearchParams(values)}`;
+
+let picked; // {latent, name, image}: as it was picked
+let latent; // where the sliders have brought it
+let ends = {}; // a and b, as `picked`
+let tab = "samples";
+
+/** A function that asks for an address and shows the answer to it; while one is on its
+ * way, the last address that was wanted waits and the others are forgotten. */
+function latest(show) {
+  let wanted = null, shown = null, isBusy = false;
+  return async (url) => {
+    wanted = url;
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      while (wanted !== shown) {
+        const now = wanted;
+        const response = await fetch(now);
+        const answer = await response.json();
+        if (!response.ok) throw new Error(answer.error ?? `status ${response.status}`);
+        shown = now;
+        show(answer, now);
+        element("problem").hidden = true;
+      }
+    } catch (error) {
+      element("problem").textContent = error instanceof TypeError
+        ? "The command msg-gan explore does not answer; is it still running?"
+        : `That was not possible: ${error.message}`;
+      element("problem").hidden = false;
+      shown = null;
+    } finally {
+      isBusy = false;
+    }
+  };
+}
+
+/** Fills an element with images; those that can be picked are buttons. */
+function showGallery(id, images, pick) {
+  element(id).replaceChildren(...images.map((source, i) => {
+    const image = new Image();
+    image.src = source;
+    image.alt = `image ${i + 1}`;
+    if (!pick) return image;
+    const button = document.createElement("button");
+    button.append(image);
+    button.setAttribute("aria-pressed", "false");
+    button.onclick = () => {
+      pick(i);
+      for (const other of document.querySelectorAll(".gallery button"))
+        other.setAttribute("aria-pressed", other === button);
+    };
+    return button;
+  }));
+}
+
+// The picked image
+
+const showScales = latest(({ scales }) => {
+  scales.forEach((source, i) => { element(`scale-${i}`).src = source; });
+  element("neighbours-of").src = scales.at(-1);
+});
+
+function pick(chosen) {
+  picked = chosen;
+  latent = chosen.latent;
+  update();
+}
+
+function currentPick() {
+  return { latent, name: element("name").textContent, image: element("scale-2").src };
+}
+
+function update() {
+  const isMoved = latent !== picked.latent;
+  element("name").textContent = picked.name + (isMoved ? ", moved" : "");
+  element("back").disabled = !isMoved;
+  directions.forEach((direction, k) => {
+    const value = dot(latent, direction);
+    element(`slider-${k}`).value = value;
+    element(`value-${k}`).value = value.toFixed(2).replace("-", "−");
+  });
+  const url = { latent: spell(latent) };
+  showScales(address("image", url));
+  element("download-image").href = address("image.png", url);
+  element("download-image").download = `${fileName(element("name").textContent)}.png`;
+  updateTab();
+}
+
+const fileName = (text) => text.replaceAll(/[^a-z0-9]+/gi, "-");
+
+element("back").onclick = () => pick(picked);
+
+function move(k, value) {
+  latent = add(latent, directions[k], value - dot(latent, directions[k]));
+}
+
+directions.forEach((_, k) => {
+  const label = document.createElement("label");
+  label.innerHTML = `<b>${k + 1}</b>
+    <input type="range" id="slider-${k}" min="-4" max="4" step="any"
+      aria-label="Direction ${k + 1}"><output id="value-${k}"></output>`;
+  element("sliders").append(label);
+  element(`slider-${k}`).oninput = (event) => {
+    move(k, event.target.valueAsNumber);
+    update();
+  };
+  for (const id of ["across", "up"]) element(id).add(new Option(`slider ${k + 1}`, k));
+});
+
+// Samples
+
+function seedAndCount() {
+  const seed = Math.trunc(Math.max(0, element("seed").valueAsNumber || 0));
+  return { num_images: element("count").value, seed, truncation: element("truncation").value };
+}
+
+const showSamples = latest((answer, url) => {
+  const seed = new URL(url, location).searchParams.get("seed");
+  const choose = (i) => ({
+    latent: answer.latents[i], name: `seed ${seed}, image ${i + 1}`, image: answer.images[i],
+  });
+  element("sample-images").classList.toggle("many", answer.images.length > 48);
+  showGallery("sample-images", answer.images, (i) => pick(choose(i)));
+  showGallery("beside-generated", answer.images);
+  if (!picked) {
+    ends = { a: choose(0), b: choose(1) };
+    element("sample-images").firstChild.click();
+  }
+});
+
+function updateSamples() {
+  const values = seedAndCount();
+  element("truncation-value").value = Number(values.truncation).toFixed(2);
+  showSamples(address("samples", values));
+  for (const [id, scale] of [["download-samples", "28"], ["download-scales", "all"]]) {
+    element(id).href = address("samples.png", { ...values, scale });
+    element(id).download = `seed-${values.seed}${scale === "all" ? "-scales" : ""}.png`;
+  }
+}
+
+for (const id of ["seed", "count", "truncation"]) element(id).oninput = updateSamples;
+element("new-seed").onclick = () => {
+  element("seed").value = Math.floor(Math.random() * 1e6);
+  updateSamples();
+};
+
+// Map
+
+const showPlane = latest(({ image }) => { element("plane-image").src = image; });
+
+function updateMap() {
+  const across = +element("across").value, up = +element("up").value;
+  // Moving within the plane leaves the plane as it is.
+  let centre = latent;
+  for (const k of new Set([across, up]))
+    centre = add(centre, directions[k], -dot(centre, directions[k]));
+  showPlane(address("map", { latent: spell(centre), across, up }));
+  const place = (k) => 50 * (1 + dot(latent, directions[k]) / edge);
+  const [x, y] = [place(across), 100 - place(up)];
+  Object.assign(element("marker").style, { left: `${x}%`, top: `${y}%` });
+  element("marker").hidden = [x, y].some((share) => share < 0 || share > 100);
+}
+
+function moveOnMap(event) {
+  const box = element("plane").getBoundingClientRect();
+  const value = (share) => edge * (2 * Math.min(1, Math.max(0, share)) - 1);
+  move(+element("across").value, value((event.clientX - box.left) / box.width));
+  move(+element("up").value, -value((event.clientY - box.top) / box.height));
+  update();
+}
+
+element("plane").onpointerdown = (event) => {
+  element("plane").setPointerCapture(event.pointerId);
+  moveOnMap(event);
+};
+element("plane").onpointermove = (event) => { if (event.buttons) moveOnMap(event); };
+for (const [id, other] of [["across", "up"], ["up", "across"]])
+  element(id).onchange = () => {
+    // A plane has two directions.
+    if (element(id).value === element(other).value && directions.length > 1)
+      element(other).value = (+element(id).value + 1) % directions.length;
+    updateMap();
+  };
+element("up").value = Math.min(1, directions.length - 1);
+
+// From A to B
+
+const showWalk = latest(({ latents, images }) => {
+  showGallery("walk-images", images, (i) => pick({
+    latent: latents[i], name: `step ${i + 1} from A to B`, image: images[i],
+  }));
+});
+
+function updateWalk() {
+  const steps = element("steps").value;
+  element("steps-value").value = steps;
+  for (const end of ["a", "b"]) {
+    element(`end-${end}`).src = ends[end].image;
+    element(`name-${end}`).textContent = `· ${ends[end].name}`;
+  }
+  const url = { start: spell(ends.a.latent), end: spell(ends.b.latent), steps };
+  showWalk(address("walk", url));
+  const gif = address("walk.gif", url);
+  if (element("moving").getAttribute("src") !== gif) element("moving").src = gif;
+  element("download-moving").href = gif;
+  element("download-moving").download = "walk.gif";
+  element("download-walk").href = address("walk.png", url);
+  element("download-walk").download = "walk.png";
+}
+
+for (const end of ["a", "b"])
+  element(`use-${end}`).onclick = () => {
+    ends[end] = currentPick();
+    openTab("walk");
+  };
+element("swap").onclick = () => {
+  ends = { a: ends.b, b: ends.a };
+  updateWalk();
+};
+element("steps").oninput = () => { element("steps-value").value = element("steps").value; };
+element("steps").onchange = updateWalk;
+
+// Real images
+
+const showNeighbours = latest(({ images, differences }) => {
+  element("neighbours").replaceChildren(...images.map((source, i) => {
+    const figure = document.createElement("figure"), image = new Image();
+    image.src = source;
+    image.alt = `training image ${i + 1}`;
+    const caption = document.createElement("figcaption");
+    caption.textContent = `${(100 * differences[i]).toFixed(1)} %`;
+    figure.append(image, caption);
+    return figure;
+  }));
+});
+const showReal = latest(({ images }) => showGallery("beside-real", images));
+
+let resting;
+
+function updateReal() {
+  if (!about.num_real) return;
+  // The search takes longer than drawing, and a slider shall not wait for it.
+  clearTimeout(resting);
+  const url = address("neighbours", { latent: spell(latent) });
+  resting = setTimeout(() => showNeighbours(url), 150);
+  const { num_images } = seedAndCount();
+  showReal(address("real", { num_images }));
+  element("download-real").href = address("real.png", { num_images });
+  element("download-real").download = "real.png";
+}
+
+// Tabs
+
+const updates = { map: updateMap, walk: updateWalk, real: updateReal };
+const updateTab = () => updates[tab]?.();
+
+function openTab(name) {
+  tab = name;
+  for (const button of document.querySelectorAll("[role=tab]")) {
+    const panel = button.getAttribute("aria-controls");
+    button.setAttribute("aria-selected", panel === name);
+    element(panel).hidden = panel !== name;
+  }
+  updateTab();
+}
+
+for (const button of document.querySelectorAll("[role=tab]"))
+  button.onclick = () => openTab(button.getAttribute("aria-controls"));
+
+element("model").textContent = about.model;
+element("has-real").hidden = !about.num_real;
+element("no-real").hidden = Boolean(about.num_real);
+element("searched").textContent = `The nearest of ${about.num_real.toLocaleString("en")},`
+  + " and how much their pixels differ on average, black to white being 100 %.";
+openTab("samples");
+updateSamples();
