@@ -150,6 +150,8 @@ def train(
     output: pathlib.Path,
     model: ModelConfig = _DEFAULT_MODEL,
     train: TrainConfig = _DEFAULT_TRAIN,
+    checkpoints: pathlib.Path | None = None,
+    code: str = "",
 ) -> None:
     """Trains on what Transform wrote; in several processes where TF_CONFIG names them.
 
@@ -158,13 +160,16 @@ def train(
     Args:
       examples: Directory of transformed examples, such as one named Split-train.
       output: Directory that gets the generator in `model/`, pictures and statistics
-        in `run/`, and unfinished training in `checkpoints/`.
+        in `run/`.
       model: The networks.
       train: The recipe.
+      checkpoints: Directory that keeps unfinished training. Default: `checkpoints`
+        in the output.
+      code: A name for the version of the code; another one begins another training.
     """
     from msg_modules import cluster
 
-    cluster.find(train.strategy)
+    cluster.find(train.strategy, train.workers)
     if not examples.is_dir():
         raise ConfigError(
             f"examples is {str(examples)!r}, which is no directory; name one that"
@@ -181,5 +186,6 @@ def train(
             [f"{examples}/*"],
             model_dir=str(output / "model"),
             run_dir=str(output / "run"),
-            checkpoint_root=str(output / "checkpoints"),
+            checkpoint_root=str(checkpoints or output / "checkpoints"),
+            code=code,
         )

@@ -50,20 +50,32 @@ class Cluster:
         return self.job if self.job == "chief" else f"{self.job} {self.index}"
 
 
-def find(strategy: str) -> Cluster | None:
+def find(strategy: str, workers: int | None = None) -> Cluster | None:
     """Finds out whether this process trains together with others.
 
     Args:
       strategy: `train.strategy`. `multi_worker` needs a `TF_CONFIG`; `auto` takes
         one that names several processes.
+      workers: `train.workers`, how many processes there must be.
 
     Returns:
       The cluster, or None if this process trains alone.
 
     Raises:
-      ConfigError: If `TF_CONFIG` is missing or damaged, or names several
-        processes that the strategy would let train each on its own.
+      ConfigError: If `TF_CONFIG` is missing or damaged, names another number of
+        processes, or several that the strategy would let train each on its own.
     """
+    cluster = _find(strategy)
+    named = len(cluster.addresses) if cluster else 1
+    if workers not in (None, named):
+        raise ConfigError(
+            f"train.workers is {workers} and this process is one of {named} by"
+            f" {_VARIABLE}; {_REMEDY}."
+        )
+    return cluster
+
+
+def _find(strategy: str) -> Cluster | None:
     text = os.environ.get(_VARIABLE, "")
     if not text.strip():
         if strategy == "multi_worker":

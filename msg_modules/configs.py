@@ -18,6 +18,28 @@ def require(condition: bool, field: str, seen: object, wanted: str) -> None:
         raise ConfigError(f"{field} is {seen!r}; it must be {wanted}.")
 
 
+def to_flags(name: str, config: ModelConfig | TrainConfig) -> list[str]:
+    """The settings as flags of a command; what is a default is left out.
+
+    Args:
+      name: What the command calls the settings, `model` or `train`.
+      config: The settings.
+
+    Returns:
+      The words of a command line.
+    """
+    flags = []
+    for field in dataclasses.fields(config):
+        value, flag = getattr(config, field.name), field.name.replace("_", "-")
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            flags.append(f"--{name}.{flag}" if value else f"--{name}.no-{flag}")
+        else:
+            flags += [f"--{name}.{flag}", str(value)]
+    return flags
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """The generator and the discriminator."""
@@ -95,6 +117,11 @@ class TrainConfig:
     replicas: int | None = None
     """Number of replicas for `mirrored`. Default: one for each GPU."""
 
+    workers: int | None = None
+    """Number of processes of `multi_worker`: on Kubeflow the Trainer's step starts
+    a pod for each; elsewhere TF_CONFIG must name as many. Default: what TF_CONFIG
+    names, and one pod on Kubeflow."""
+
     seed: int = 0
     """Seed of the weights, the latents and the order of the images."""
 
@@ -128,6 +155,11 @@ class TrainConfig:
     deterministic: bool = False
     """The same weights to the last bit from each run on this machine, interrupted
     or not, on one device; may be slower."""
+
+    @property
+    def starts_job(self) -> bool:
+        """Whether it is several pods that train, on Kubeflow."""
+        return (self.workers or 1) > 1
 
     @property
     def has_penalty(self) -> bool:
@@ -182,6 +214,18 @@ class TrainConfig:
             "train.replicas",
             self.replicas,
             "given together with --train.strategy mirrored",
+        )
+        require(
+            self.workers is None or self.workers > 0,
+            "train.workers",
+            self.workers,
+            "at least 1",
+        )
+        require(
+            self.workers is None or self.strategy in ("auto", "multi_worker"),
+            "train.workers",
+            self.workers,
+            "given together with --train.strategy auto or multi_worker",
         )
         require(
             not self.allow_changed or self.checkpoint_dir is not None,

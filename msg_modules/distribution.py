@@ -164,6 +164,7 @@ class Team:
             strategy, tf.distribute.MultiWorkerMirroredStrategy
         )
         self._broadcast = tf.function(self._from_first_replica)
+        self._sum = tf.function(self._over_all_replicas)
 
     def agree(self, number: int) -> int:
         """Tells everybody the chief's number.
@@ -182,6 +183,16 @@ class Team:
             return number
         (agreed,) = self._broadcast([tf.constant(number, tf.int64)])
         return int(agreed)
+
+    def any(self, flag: bool) -> bool:
+        """Whether a flag is set in one of the processes; all must ask.
+
+        Args:
+          flag: Whether it is set in this one.
+        """
+        if self._is_alone:
+            return flag
+        return int(self._sum(tf.constant(int(flag), tf.int64))) > 0
 
     def copy_from_chief(self, state: Sequence[tf.Module | tf.Variable]) -> None:
         """Gives every process the chief's state.
@@ -225,6 +236,16 @@ class Team:
 
         shared = self._strategy.run(share, (values,))
         return [self._strategy.experimental_local_results(v)[0] for v in shared]
+
+    def _over_all_replicas(self, value: tf.Tensor) -> tf.Tensor:
+        def share(value: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            # A copy of its own: what no replica has made is on none of their devices.
+            own = tf.identity(value)
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+
+        shared = self._strategy.run(share, (value,))
+        return self._strategy.experimental_local_results(shared)[0]
 
 
 @functools.cache

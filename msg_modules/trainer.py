@@ -34,6 +34,22 @@ def to_custom_config(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
     return {"model": dataclasses.asdict(model), "train": recipe}
 
 
+def read_custom_config(fn_args: FnArgs) -> tuple[ModelConfig, TrainConfig]:
+    """The settings that `to_custom_config` wrote.
+
+    Args:
+      fn_args: TFX's arguments.
+
+    Raises:
+      ConfigError: If a runtime parameter made a setting one that is not allowed.
+    """
+    settings = fn_args.custom_config
+    return (
+        ModelConfig(**settings["model"]),
+        TrainConfig(**settings["train"], steps=fn_args.train_steps),
+    )
+
+
 def run_fn(fn_args: FnArgs) -> None:
     """Trains, exports the generator and draws what people look at.
 
@@ -50,9 +66,10 @@ def run_fn(fn_args: FnArgs) -> None:
       RunError: If the training cannot go on.
     """
     settings = fn_args.custom_config
+    model, train = read_custom_config(fn_args)
     train_and_export(
-        ModelConfig(**settings["model"]),
-        TrainConfig(**settings["train"], steps=fn_args.train_steps),
+        model,
+        train,
         fn_args.train_files,
         model_dir=fn_args.serving_model_dir,
         run_dir=fn_args.model_run_dir,

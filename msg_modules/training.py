@@ -41,7 +41,8 @@ def train(
 ) -> Gan:
     """Trains a GAN, or goes on with what an interrupted call left.
 
-    Ctrl-C and SIGTERM end it after the step that is going on, once that is saved.
+    Ctrl-C and SIGTERM end it after the step that is going on, once that is saved; of
+    several processes all end when one is asked to.
 
     Args:
       model: The networks.
@@ -58,8 +59,8 @@ def train(
       ConfigError: If the replicas cannot be had, or `work_dir` holds other
         networks.
       RunError: If there are fewer images than a batch, another process of the
-        job was lost, or a loss or a gradient is not finite, and that as often as
-        the recipe allows.
+        job was lost or stopped, or a loss or a gradient is not finite, and that as
+        often as the recipe allows.
     """
     with determinism.required(config.deterministic):
         strategy = make_strategy(config.strategy, config.replicas)
@@ -69,13 +70,19 @@ def train(
             loop = _Loop(strategy, gan, model, config, pyramids, own_dir)
             with interruption.held_back() as signals:
                 step = loop.begin()
-                while step < config.steps and not signals:
+                while step < config.steps and not loop.is_stopped:
                     try:
                         step = loop.run_from(step, signals)
                     except _Diverged as e:
                         step = loop.go_back(e)
-                if signals:
+                if loop.is_stopped:
                     loop.stop()
+                    if not signals:
+                        raise RunError(
+                            "Another process of TF_CONFIG was stopped, and all saved"
+                            " and stopped with it; give the same command again in all"
+                            " of them: the training goes on from there."
+                        )
                 else:
                     loop.end()
     return gan
@@ -91,7 +98,11 @@ class _Diverged(Exception):
 
 
 class _Loop:
-    """What goes on around the steps. All that is written is written from here."""
+    """What goes on around the steps. All that is written is written from here.
+
+    Attributes:
+      is_stopped: Whether this process, or another of the job, was asked to end.
+    """
 
     def __init__(
         self,
@@ -102,6 +113,7 @@ class _Loop:
         pyramids: Sequence[np.ndarray],
         work_dir: pathlib.Path,
     ):
+        self.is_stopped = False
         self._strategy = strategy
         self._team: Team = team_of(strategy)
         self._gan = gan
@@ -132,7 +144,7 @@ class _Loop:
         return step
 
     def run_from(self, step: int, signals: Sequence[int]) -> int:
-        """Trains to the end, or until there is a signal; returns the last step.
+        """Trains to the end, or until it is stopped; returns the last step.
 
         Raises:
           _Diverged: If something became NaN or infinite; that is not kept.
@@ -146,7 +158,7 @@ class _Loop:
             Reporter(self._work_dir, self._gan.global_batch_size, step) as reporter,
             console.progress("training", config.steps, step) as show,
         ):
-            while step < config.steps and not signals:
+            while step < config.steps and not self._ask_to_stop(signals):
                 next_event = min(
                     config.steps,
                     *(
@@ -188,6 +200,12 @@ class _Loop:
                     self._save(step)
                     saved = time.monotonic()
         return step
+
+    def _ask_to_stop(self, signals: Sequence[int]) -> bool:
+        # Together: who goes on alone waits for the others in the next step, until
+        # they are gone and there is nothing that it could save.
+        self.is_stopped = self._team.any(bool(signals))
+        return self.is_stopped
 
     def go_back(self, diverged: _Diverged) -> int:
         """Takes up the last good checkpoint with half the learning rates.

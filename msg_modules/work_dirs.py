@@ -89,6 +89,19 @@ def fingerprint(pyramids: Sequence[np.ndarray]) -> str:
     return hashlib.blake2b(b"".join(sorted(digests)), digest_size=8).hexdigest()
 
 
+def name_of(settings: Settings) -> str:
+    """A name that only a training with these settings has.
+
+    Args:
+      settings: What `describe` returns.
+
+    Returns:
+      Sixteen hexadecimal digits.
+    """
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
     """The directory of the training with these settings, beside those of others.
 
@@ -103,8 +116,7 @@ def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
     Returns:
       A directory that exists, with `config.json` in it.
     """
-    text = json.dumps(settings, sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    name = name_of(settings)
     directory = pathlib.Path(root) / name
     if max(_saved_steps(directory), default=0) > steps:
         # A shorter training must not undo a longer one.

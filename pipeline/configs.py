@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+from typing import Literal
 
 import tyro
 
@@ -227,17 +228,19 @@ class KubeflowConfig:
     """Where the steps find that volume."""
 
     cpu_limit: float | None = None
-    """CPU cores that the Trainer may use. Default: no limit."""
+    """CPU cores that the Trainer, or each of its workers, may use. Default: no
+    limit."""
 
     memory_limit: float | None = None
-    """Gigabytes that the Trainer may use. Default: no limit."""
+    """Gigabytes that the Trainer, or each of its workers, may use. Default: no
+    limit."""
 
     accelerator: str = "nvidia.com/gpu"
     """Kubernetes' name of the accelerator, or Vertex AI's, such as
     NVIDIA_TESLA_T4."""
 
     accelerator_count: int = 0
-    """Accelerators of the Trainer's pod."""
+    """Accelerators of the Trainer's pod, or of each of its workers."""
 
     node_selector: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A label `key=value` of the nodes that may train; may be given several times."""
@@ -249,6 +252,10 @@ class KubeflowConfig:
     secrets: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A Secret's entry for the environment of all steps, `secret/key=VARIABLE`; may
     be given several times."""
+
+    job_kind: Literal["tfjob", "jobset"] = "tfjob"
+    """What the Trainer's step starts with `--train.workers`: `tfjob`, of the
+    training operator, or `jobset`."""
 
     retries: int = 2
     """How often a failed step is started again."""

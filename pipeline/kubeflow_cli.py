@@ -7,8 +7,11 @@ import dataclasses
 import pathlib
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
+
+import yaml
 
 from msg_modules import console, extras, files
 from msg_modules.configs import require
@@ -29,7 +32,7 @@ _PROG = "kubeflow_runner.py"
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 # What cannot be had is found out in the cluster, and not where one compiles.
 _AUTO = "fashion_mnist"
-_STRATEGIES = ("auto", "one_device", "mirrored")
+_STRATEGIES = ("auto", "one_device", "mirrored")  # of one pod
 _OUTPUTS = {"kubeflow": "pipeline.yaml", "vertex": "pipeline.json"}
 _FAILED, _USAGE = 1, 2
 
@@ -51,7 +54,8 @@ class CompileArgs(cli.RunnerArgs):
     """The file to write. Default: `pipeline.yaml`, or `pipeline.json` for Vertex AI."""
 
     dry_run: bool = False
-    """Show the steps and the runtime parameters, and write nothing."""
+    """Show the steps, the Trainer's job and the runtime parameters, and write
+    nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -156,10 +160,11 @@ def _on_cluster(
         "serving_dir or none: Kubeflow Pipelines v2 runs no resolver",
     )
     require(
-        config.train.strategy in _STRATEGIES,
+        config.train.starts_job or config.train.strategy in _STRATEGIES,
         "train.strategy",
         config.train.strategy,
-        f"one of {', '.join(_STRATEGIES)}: a step of Kubeflow Pipelines is one pod",
+        f"one of {', '.join(_STRATEGIES)}: a step of Kubeflow Pipelines is one pod, and"
+        " starts several with --train.workers",
     )
     require(
         (config.train.replicas or 0) <= kubeflow.accelerator_count,
@@ -212,6 +217,9 @@ def _show_plan(compiled: Compiled) -> None:
     console.say("Steps, in this order:")
     for step in compiled.steps():
         console.say(f"  {step}")
+    if compiled.job:
+        console.say("The job of the Trainer; TRAINING is what the step will call it:")
+        console.say(textwrap.indent(yaml.safe_dump(compiled.job), "  ").rstrip())
     console.say("Runtime parameters and their defaults:")
     for name, default in compiled.parameters.items():
         console.say(f"  {name} = {default}")

@@ -17,6 +17,7 @@ from pipeline import (
     kubeflow_entrypoint,
     kubeflow_parameters,
     kubeflow_platform,
+    kubeflow_trainer,
 )
 from pipeline.configs import BEAM_STEPS, BeamConfig, KubeflowConfig, PipelineConfig
 from pipeline.pipeline import create_pipeline
@@ -32,11 +33,13 @@ class Compiled:
       spec: The `PipelineSpec`, schema 2.1.
       platform: The `PlatformSpec`: what is Kubernetes' own.
       vertex_root: The gs:// URI for artifacts if it is for Vertex AI.
+      job: The job that the Trainer's step starts, if it starts one.
     """
 
     spec: dict[str, Any]
     platform: dict[str, Any]
     vertex_root: str | None = None
+    job: dict[str, Any] | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -103,7 +106,11 @@ def compile_pipeline(
       ConfigError: If the schema file cannot be read.
     """
     pipeline = create_pipeline(config)
-    _give_resources(pipeline, kubeflow)
+    job = None
+    if config.train.starts_job:
+        job = _train_in_job(pipeline, config, kubeflow)
+    else:
+        _give_resources(pipeline, kubeflow)
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=kubeflow.image,
@@ -124,9 +131,9 @@ def compile_pipeline(
         if vertex_root is None
     }
     platform = kubeflow_platform.platform_spec(
-        executors, kubeflow, config.data.data_dir
+        executors, kubeflow, config.data.data_dir, trains_in_job=job is not None
     )
-    return Compiled(spec, platform, vertex_root)
+    return Compiled(spec, platform, vertex_root, job)
 
 
 def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> None:
@@ -137,8 +144,27 @@ def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> Non
     if kubeflow.accelerator_count:
         spec.accelerator.type = kubeflow.accelerator
         spec.accelerator.count = kubeflow.accelerator_count
+    _trainer(pipeline).with_platform_config(spec)
+
+
+def _train_in_job(
+    pipeline: tfx.dsl.Pipeline, config: PipelineConfig, kubeflow: KubeflowConfig
+) -> dict[str, Any]:
+    """Has the Trainer start a job instead of training; returns such a job."""
+    properties = _trainer(pipeline).exec_properties
+    settings = json.loads(properties["custom_config"])
+    properties["run_fn"] = f"{kubeflow_trainer.__name__}.run_fn"
+    properties["custom_config"] = json.dumps(
+        {**settings, "kubeflow": dataclasses.asdict(kubeflow)}
+    )
+    return kubeflow_trainer.make_job(
+        "TRAINING", config.model, config.train, settings, kubeflow
+    )
+
+
+def _trainer(pipeline: tfx.dsl.Pipeline) -> tfx.components.Trainer:
     (trainer,) = (c for c in pipeline.components if c.id == "Trainer")
-    trainer.with_platform_config(spec)
+    return trainer
 
 
 def _retry_policy(retries: int) -> dict[str, Any]:

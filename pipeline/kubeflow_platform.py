@@ -14,7 +14,10 @@ _INGESTION = "TfdsExampleGen"
 
 
 def platform_spec(
-    executors: dict[str, str], config: KubeflowConfig, data_dir: str | None
+    executors: dict[str, str],
+    config: KubeflowConfig,
+    data_dir: str | None,
+    trains_in_job: bool = False,
 ) -> dict[str, Any]:
     """The second document of a compiled pipeline.
 
@@ -23,6 +26,7 @@ def platform_spec(
       config: What the user asked for.
       data_dir: Directory of prepared datasets; ingestion gets the volume if it lies
         there.
+      trains_in_job: Whether the Trainer's own pod only looks after others that train.
 
     Returns:
       A `PlatformSpec` as JSON has it.
@@ -31,7 +35,9 @@ def platform_spec(
     if data_dir and pathlib.PurePath(data_dir).is_relative_to(config.mount_path):
         with_volume.add(_INGESTION)
     specs = {
-        label: _executor(config, step in with_volume, step == _TRAINER)
+        label: _executor(
+            config, step in with_volume, step == _TRAINER and not trains_in_job
+        )
         for step, label in executors.items()
     }
     deployment = {"executors": {label: spec for label, spec in specs.items() if spec}}
@@ -44,16 +50,39 @@ def _executor(config: KubeflowConfig, volume: bool, trains: bool) -> dict[str, A
         spec["pvcMount"] = [
             {"constant": config.volume_claim, "mountPath": config.mount_path}
         ]
-    if trains and config.node_selector:
-        labels = dict(entry.split("=", 1) for entry in config.node_selector)
-        spec["nodeSelector"] = {"labels": labels}
-    if trains and config.tolerations:
-        spec["tolerations"] = [_toleration(entry) for entry in config.tolerations]
+    if trains:
+        spec.update(placement(config))
+        if "nodeSelector" in spec:
+            spec["nodeSelector"] = {"labels": spec["nodeSelector"]}
     if config.secrets:
         spec["secretAsEnv"] = [_secret(entry) for entry in config.secrets]
     if config.step_timeout is not None:
         spec["activeDeadlineSeconds"] = config.step_timeout
     return spec
+
+
+def placement(config: KubeflowConfig) -> dict[str, Any]:
+    """On which nodes a pod that trains may run, as Kubernetes' `PodSpec` has it.
+
+    Args:
+      config: What the user asked for.
+
+    Returns:
+      `nodeSelector` and `tolerations`, as far as there are any.
+    """
+    spec: dict[str, Any] = {}
+    if config.node_selector:
+        spec["nodeSelector"] = dict(e.split("=", 1) for e in config.node_selector)
+    if config.tolerations:
+        spec["tolerations"] = [_toleration(entry) for entry in config.tolerations]
+    return spec
+
+
+def split_secret(entry: str) -> tuple[str, str, str]:
+    """Name of the Secret, key in it and variable of `secret/key=VARIABLE`."""
+    source, variable = entry.split("=", 1)
+    name, key = source.split("/", 1)
+    return name, key, variable
 
 
 def _toleration(entry: str) -> dict[str, str]:
@@ -65,8 +94,7 @@ def _toleration(entry: str) -> dict[str, str]:
 
 
 def _secret(entry: str) -> dict[str, Any]:
-    source, variable = entry.split("=", 1)
-    name, key = source.split("/", 1)
+    name, key, variable = split_secret(entry)
     return {
         "secretName": name,
         "keyToEnv": [{"secretKey": key, "envVar": variable}],

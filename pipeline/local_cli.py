@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_alone(config: PipelineConfig) -> None:
-    if cluster.find(config.train.strategy):
+    if cluster.find(config.train.strategy, config.train.workers):
         raise ConfigError(
             "TF_CONFIG makes this process a part of a job, and a pipeline runs on its"
             " own; unset TF_CONFIG here, and train the transformed examples with"

@@ -14,6 +14,7 @@ _SCHEME = "gs://"
 _URI = re.compile(r"gs://[a-z0-9][\w.-]+(/.*)?")
 _ACCELERATOR = re.compile(r"[A-Z][A-Z0-9_]*")
 _KUBERNETES_ONLY = (
+    "job_kind",
     "volume_claim",
     "mount_path",
     "node_selector",
@@ -53,6 +54,12 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
             value,
             "left out with --target vertex, which has no such thing",
         )
+    require(
+        not config.train.starts_job,
+        "train.workers",
+        config.train.workers,
+        "1 with --target vertex, which starts no job of several pods",
+    )
     require(
         "/" in kubeflow.image,
         "kubeflow.image",

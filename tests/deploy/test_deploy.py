@@ -18,6 +18,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from pipeline import kubeflow_jobs
 from pipeline.configs import KubeflowConfig
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -245,6 +246,19 @@ def test_the_service_account_may_do_little() -> None:
         assert "*" not in rule["resources"]
         if "secrets" in rule["resources"]:
             assert rule["resourceNames"], "not every Secret of the namespace"
+
+
+def test_the_service_account_may_run_the_trainers_jobs() -> None:
+    granted = {
+        (group, resource): set(rule["verbs"])
+        for rule in _one("Role")["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    for kind in kubeflow_jobs.KINDS.values():
+        assert granted[kind.group, kind.plural] == {"create", "get", "delete"}
+    assert granted["", "pods"] == {"get", "list"}
+    assert granted["", "pods/log"] == {"get"}
 
 
 def test_the_dockerfile_has_no_known_fault() -> None:

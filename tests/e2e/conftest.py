@@ -77,10 +77,16 @@ def package(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> pathl
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[StepServer]:
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Where the steps find the address of Kubernetes' API server."""
+    return tmp_path_factory.mktemp("kube") / "config"
+
+
+@pytest.fixture(scope="session")
+def server(kubeconfig: pathlib.Path) -> Iterator[StepServer]:
     from kfp_emulation import StepServer
 
-    server = StepServer()
+    server = StepServer({"KUBECONFIG": str(kubeconfig)})
     yield server
     server.close()
 

@@ -7,6 +7,7 @@ type, and there is an output `executor-logs` that nobody declared.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import graphlib
 import itertools
@@ -33,11 +34,11 @@ Json = dict[str, Any]
 class StepServer:
     """Processes that start quickly; see step_server.py."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(pathlib.Path(__file__).with_name("step_server.py"))],
             cwd=_REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -106,7 +107,6 @@ class Cluster:
           server: Starts the processes.
           parameters: Runtime parameters.
         """
-        self._spec = next(iter(yaml.safe_load_all(package.read_text())))
         self._store = directory / "store"
         self._disk = directory / "disk"
         self._root = pipeline_root
@@ -115,11 +115,23 @@ class Cluster:
         self._log = directory / "no.log"
         self._ids = itertools.count(1)
         self.artifacts: dict[str, dict[str, Json]] = {}
+        self._load(package)
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def _load(self, package: pathlib.Path) -> None:
+        self._spec = next(iter(yaml.safe_load_all(package.read_text())))
         dag = self._spec["root"]["dag"]["tasks"]
         order = {name: task.get("dependentTasks", []) for name, task in dag.items()}
         self.tasks = list(graphlib.TopologicalSorter(order).static_order())
         self._dag = dag
-        directory.mkdir(parents=True, exist_ok=True)
+
+    def with_package(self, package: pathlib.Path) -> Cluster:
+        """A run of another package that goes on from the steps that have run here."""
+        other = copy.copy(self)
+        other.artifacts = dict(self.artifacts)
+        other.parameters = {}
+        other._load(package)
+        return other
 
     def run_all(self) -> None:
         """Runs every step."""

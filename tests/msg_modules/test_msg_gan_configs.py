@@ -39,6 +39,8 @@ def test_defaults_are_valid_and_frozen():
         ("ema_half_life", -1),
         ("seed", -1),
         ("replicas", 0),
+        ("workers", 0),
+        ("workers", 2),
     ],
 )
 def test_a_wrong_value_is_named_with_its_field(name: str, value: float):

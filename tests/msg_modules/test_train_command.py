@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,25 @@ def test_a_directory_that_is_not_there_is_named(
     assert str(examples) in line
     assert "Split-train" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("named", [0, 1, 3])
+def test_another_number_of_workers_than_tf_config_names_is_refused(
+    named: int,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+):
+    addresses = [f"host{i}:2222" for i in range(named)]
+    task = {"type": "worker", "index": 0}
+    config = {"cluster": {"worker": addresses}, "task": task} if named else {}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    flags = ["--examples", tmp_path, "--output", tmp_path, "--train.workers", "2"]
+
+    line = _fails(capsys, *flags)
+
+    assert f"train.workers is 2 and this process is one of {named or 1}" in line
+    assert "TF_CONFIG" in line
 
 
 def test_multi_worker_without_tf_config_is_refused(

@@ -156,6 +156,30 @@ def test_the_trainer_gets_what_it_was_promised(
     }
 
 
+def test_with_workers_their_pods_get_it_and_the_trainer_nothing(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pipeline.yaml"
+    flags = ["compile", *CLUSTER_FLAGS, "--train.workers", "3"]
+    assert kubeflow_cli.main([*flags, "--output", str(path)]) == 0
+    documents = list(yaml.safe_load_all(path.read_text()))
+    assert "resources" not in _executor(documents, "Trainer")
+    platform = _platform(documents, "Trainer")
+    assert platform.keys() == {"activeDeadlineSeconds", "pvcMount", "secretAsEnv"}
+
+    capsys.readouterr()
+    assert kubeflow_cli.main([*flags, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    job = shown[shown.index("  apiVersion: kubeflow.org/v1") :]
+    job, _, _ = job.partition("Runtime parameters")
+    spec = yaml.safe_load(job)["spec"]["tfReplicaSpecs"]["Worker"]
+    assert spec["replicas"] == 3
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/msg-gan:7"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert "/mnt/msg-gan/checkpoints" in container["command"]
+
+
 def test_steps_that_run_side_by_side_do_not_share_the_volume(
     documents: list[dict[str, Any]],
 ) -> None:
@@ -219,7 +243,8 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
     ("flags", "words"),
     [
         (["--evaluate.baseline", "resolver"], ["evaluate.baseline", "resolver"]),
-        (["--train.strategy", "multi_worker"], ["train.strategy", "one pod"]),
+        (["--train.strategy", "multi_worker"], ["train.strategy", "--train.workers"]),
+        (["--train.workers", "0"], ["train.workers", "at least 1"]),
         (["--pipeline-root", "/data"], ["pipeline_root", "--kubeflow.mount-path"]),
         (["--serving-dir", "/srv/models"], ["serving_dir", "/srv/models"]),
         (["--train.checkpoint-dir", "ckpt"], ["train.checkpoint_dir", "/mnt/msg-gan"]),

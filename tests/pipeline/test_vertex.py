@@ -148,6 +148,7 @@ def test_dry_run_names_no_volume(
         (["--kubeflow.volume-claim", "mine"], ["kubeflow.volume_claim", "vertex"]),
         (["--kubeflow.secrets", "s/k=V"], ["kubeflow.secrets", "vertex"]),
         (["--train.strategy", "multi_worker"], ["train.strategy"]),
+        (["--train.workers", "2"], ["train.workers", "vertex"]),
         (["--evaluate.baseline", "resolver"], ["evaluate.baseline"]),
         (["--target", "sagemaker"], ["target"]),
     ],
