@@ -58,7 +58,7 @@ class Args:
     clients: int = 32
     """Clients of the server."""
 
-    client_images: int = 8
+    client_images: tuple[int, ...] = (8, 64)
     """Images that a client asks for at a time."""
 
 
@@ -151,26 +151,27 @@ def _ask_server(args: Args, draw: Draw, serving: pathlib.Path) -> None:
     try:
         assert process.stdout is not None
         address = process.stdout.readline().split("/")[2]
-        inside, outside = [], []
         latents = _latents(args, 64)
-        for _ in range(args.rounds):
-            seconds = _turn(args, draw, latents)
-            inside.append(64 * len(seconds) / sum(seconds))
-            outside.append(_clients(args, address))
+        for client_images in args.client_images:
+            inside, outside = [], []
+            for _ in range(args.rounds):
+                seconds = _turn(args, draw, latents)
+                inside.append(64 * len(seconds) / sum(seconds))
+                outside.append(_clients(args, address, client_images))
+            console.say(
+                f"{args.clients} clients on the same machine, {client_images} images"
+                f" each time: {timing.spread(outside, ',.0f')} images/s,"
+                f" {timing.spread(timing.ratios(outside, inside), '.2f')} of the"
+                " SavedModel's rate at batch 64"
+            )
     finally:
         process.terminate()
         process.wait()
-    console.say(
-        f"{args.clients} clients, {args.client_images} images each time, from a process"
-        f" on the same machine: {timing.spread(outside, ',.0f')} images/s,"
-        f" {timing.spread(timing.ratios(outside, inside), '.2f')} of the SavedModel's"
-        " rate at batch 64"
-    )
 
 
-def _clients(args: Args, address: str) -> float:
+def _clients(args: Args, address: str, client_images: int) -> float:
     """Images per second that all clients together get."""
-    body = orjson.dumps({"inputs": _latents(args, args.client_images).tolist()})
+    body = orjson.dumps({"inputs": _latents(args, client_images).tolist()})
     until = time.perf_counter() + args.seconds
 
     def ask(_: int) -> int:
@@ -183,7 +184,7 @@ def _clients(args: Args, address: str) -> float:
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 200
-            count += args.client_images
+            count += client_images
         connection.close()
         return count
 

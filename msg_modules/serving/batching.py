@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import queue
+import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 Pyramid = tuple[np.ndarray, ...]
+# One draws on while the other waits for Python's interpreter.
+_THREADS = 2
 
 
 class _Request(NamedTuple):
@@ -20,8 +24,10 @@ class _Request(NamedTuple):
 class Batcher:
     """Gathers requests, draws them together and gives each its own.
 
-    What comes while a batch is drawn makes the next one, so that batches grow with
+    What comes while batches are drawn makes the next one, so that batches grow with
     the load by themselves; only the first of a batch waits a little for others.
+    Threads gather them, and not the event loop, whose turn may come late: it has
+    answers to write.
     """
 
     def __init__(
@@ -34,7 +40,7 @@ class Batcher:
         """Begins to wait for requests; in a running event loop.
 
         Args:
-          draw: Latents -> pyramid; called in a thread of its own.
+          draw: Latents -> pyramid; called in threads.
           batch_images: No request joins a batch that has so many images.
           wait_seconds: How long the first request of a batch waits for others.
           observe: Is told how many images each batch has.
@@ -43,57 +49,75 @@ class Batcher:
         self._batch_images = batch_images
         self._wait_seconds = wait_seconds
         self._observe = observe
-        self._waiting: asyncio.Queue[_Request | None] = asyncio.Queue()
-        self._thread = concurrent.futures.ThreadPoolExecutor(1)
-        self._task = asyncio.create_task(self._work())
+        self._loop = asyncio.get_running_loop()
+        self._waiting: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, daemon=True) for _ in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def generate(self, latents: np.ndarray) -> Pyramid:
         """Draws the images of checked latents `[num_images, latent_dim]`."""
-        pyramid = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait(_Request(latents, pyramid))
+        pyramid = self._loop.create_future()
+        self._waiting.put(_Request(latents, pyramid))
         return await pyramid
 
     async def close(self) -> None:
         """Draws what waits, and ends. Nothing may be asked for after it."""
-        self._waiting.put_nowait(None)
-        await self._task
-        self._thread.shutdown()
+        self._waiting.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
 
-    async def _work(self) -> None:
-        while (first := await self._waiting.get()) is not None:
-            if self._wait_seconds and self._waiting.empty():
-                await asyncio.sleep(self._wait_seconds)
-            batch = [first]
-            while not self._waiting.empty() and _count(batch) < self._batch_images:
-                request = self._waiting.get_nowait()
-                if request is None:
-                    self._waiting.put_nowait(None)
-                    break
-                batch.append(request)
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = self._gather(first)
             # Some have timed out while they waited.
             batch = [request for request in batch if not request.pyramid.done()]
             if batch:
-                await self._answer(batch)
+                self._answer(batch)
+        self._waiting.put(None)
 
-    async def _answer(self, batch: list[_Request]) -> None:
+    def _gather(self, first: _Request) -> list[_Request]:
+        batch, count = [first], len(first.latents)
+        until = time.monotonic()
+        if self._waiting.empty():
+            until += self._wait_seconds
+        while count < self._batch_images:
+            seconds = max(0.0, until - time.monotonic())
+            try:
+                request = self._waiting.get(seconds > 0, seconds)
+            except queue.Empty:
+                break
+            if request is None:
+                self._waiting.put(None)
+                break
+            batch.append(request)
+            count += len(request.latents)
+        return batch
+
+    def _answer(self, batch: list[_Request]) -> None:
         latents = np.concatenate([request.latents for request in batch])
         self._observe(len(latents))
-        loop = asyncio.get_running_loop()
         try:
-            pyramid = await loop.run_in_executor(self._thread, self._draw, latents)
+            pyramid = self._draw(latents)
         except Exception as e:
             # Whatever it is, it is the requests' failure and not the server's end.
-            for request in batch:
-                if not request.pyramid.done():
-                    request.pyramid.set_exception(e)
+            self._loop.call_soon_threadsafe(_fail, batch, e)
             return
-        start = 0
-        for request in batch:
-            end = start + len(request.latents)
-            if not request.pyramid.done():
-                request.pyramid.set_result(tuple(s[start:end] for s in pyramid))
-            start = end
+        self._loop.call_soon_threadsafe(_hand_out, batch, pyramid)
 
 
-def _count(batch: list[_Request]) -> int:
-    return sum(len(request.latents) for request in batch)
+def _fail(batch: list[_Request], error: Exception) -> None:
+    for request in batch:
+        if not request.pyramid.done():
+            request.pyramid.set_exception(error)
+
+
+def _hand_out(batch: list[_Request], pyramid: Pyramid) -> None:
+    start = 0
+    for request in batch:
+        end = start + len(request.latents)
+        if not request.pyramid.done():
+            request.pyramid.set_result(tuple(scale[start:end] for scale in pyramid))
+        start = end
