@@ -5,11 +5,14 @@ turns, so that a machine whose speed drifts is as fair to one as to the other:
 
 - `SavedModel`: the signature `serving_default`, as TensorFlow Serving runs it;
 - `Keras predict` and `Keras call`: the same network before it is exported;
-- `ONNX Runtime`: the file that `msg-gan export --format onnx` writes.
+- `ONNX Runtime`: the file that `msg-gan export --format onnx` writes;
+- `LiteRT`: the files that `msg-gan export --format tflite` writes for the batch sizes,
+  with as many threads as the machine has cores.
 
-For each batch size it prints images per second, the latency of a call (median and 99th
-percentile), and the ratio to Keras's `predict`. Then clients ask `msg-gan serve` for
-images, each for some at a time, and their rate is compared with the SavedModel's.
+First it prints how large the files are. For each batch size it prints images per
+second, the latency of a call (median and 99th percentile), and the ratio to Keras's
+`predict`. Then clients ask `msg-gan serve` for images, each for some at a time, and their
+rate is compared with the SavedModel's.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import http.client
+import os
 import pathlib
 import subprocess
 import sys
@@ -79,15 +83,31 @@ def main() -> None:
 
 def _prepare(args: Args, serving: pathlib.Path) -> dict[str, Draw]:
     import onnxruntime
+    from ai_edge_litert import interpreter
 
     from msg_modules import conversion, export, models, sampling
 
     network, _ = models.build(args.network, args.latent_dim)
     export.export(network, args.latent_dim, str(serving / "1"))
     generator = sampling.load_generator(serving)
-    session = onnxruntime.InferenceSession(
-        conversion.to_onnx(serving / "1"), providers=["CPUExecutionProvider"]
-    )
+    onnx = conversion.to_onnx(serving / "1")
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    litert = {
+        batch_size: conversion.to_litert(serving / "1", batch_size)
+        for batch_size in args.batch_sizes
+    }
+    runners = {
+        batch_size: interpreter.Interpreter(
+            model_content=content, num_threads=os.cpu_count()
+        ).get_signature_runner("serving_default")
+        for batch_size, content in litert.items()
+    }
+    sizes = {
+        "SavedModel": sum(p.stat().st_size for p in serving.rglob("*") if p.is_file()),
+        "ONNX": len(onnx),
+        "LiteRT": len(litert[args.batch_sizes[0]]),
+    }
+    console.say(", ".join(f"{name} {size:,} bytes" for name, size in sizes.items()))
     return {
         "SavedModel": generator.generate,
         "Keras predict": lambda latents: network.predict(
@@ -97,6 +117,7 @@ def _prepare(args: Args, serving: pathlib.Path) -> dict[str, Draw]:
             scale.numpy() for scale in network(latents, training=False)
         ],
         "ONNX Runtime": lambda latents: session.run(None, {"latents": latents}),
+        "LiteRT": lambda latents: runners[len(latents)](latents=latents),
     }
 
 

@@ -21,6 +21,7 @@ from msg_modules.errors import ConfigError
 from msg_modules.latents import draw_latents
 from msg_modules.sampling import Generator
 from msg_modules.serving import protocol
+from msg_modules.serving.batching import Batcher
 from msg_modules.serving.figures import Figures, Observed
 from msg_modules.serving.limits import Limited
 from msg_modules.serving.versions import ServedModel, Version
@@ -44,15 +45,19 @@ def create_app(
     """
     figures = Figures()
     model: ServedModel
+    batcher: Batcher
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        nonlocal model
-        model = ServedModel(path, generator, limits, figures)
+        nonlocal model, batcher
+        model = ServedModel(path, generator, limits.poll_seconds, figures)
+        batcher = Batcher(
+            limits.batch_images, limits.batch_wait_ms / 1000, figures.batches.observe
+        )
         watching = asyncio.create_task(model.watch())
         yield
         watching.cancel()
-        await model.current.batcher.close()
+        await batcher.close()
 
     refusal = {"model": protocol.Refusal}
     app = FastAPI(
@@ -91,7 +96,7 @@ def create_app(
         """Draws images; latents or, with the signature `sample`, a number of them."""
         found = find(name, version)
         latents = protocol.to_latents(request, found.generator, limits.max_images)
-        pyramid = await found.batcher.generate(latents)
+        pyramid = await batcher.generate(found.generator.generate, latents)
         content = protocol.to_json(pyramid, is_row=request.instances is not None)
         return Response(content, media_type="application/json")
 
@@ -111,7 +116,9 @@ def create_app(
         require(0 < num_images <= limits.max_images, "num_images", num_images, wanted)
         found = model.current
         latents = draw_latents(num_images, found.generator.latent_dim, seed, truncation)
-        pyramid = scales.choose(await found.batcher.generate(latents), scale)
+        pyramid = scales.choose(
+            await batcher.generate(found.generator.generate, latents), scale
+        )
         columns = sheets.count_columns(num_images)
         picture = await asyncio.to_thread(sheets.pyramid_sheet, pyramid, columns)
         content = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 import time
@@ -12,11 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 Pyramid = tuple[np.ndarray, ...]
+Draw = Callable[[np.ndarray], Pyramid]
+
 # One draws on while the other waits for Python's interpreter.
 _THREADS = 2
 
 
 class _Request(NamedTuple):
+    draw: Draw
     latents: np.ndarray
     pyramid: asyncio.Future[Pyramid]
 
@@ -31,21 +35,15 @@ class Batcher:
     """
 
     def __init__(
-        self,
-        draw: Callable[[np.ndarray], Pyramid],
-        batch_images: int,
-        wait_seconds: float,
-        observe: Callable[[int], None],
+        self, batch_images: int, wait_seconds: float, observe: Callable[[int], None]
     ):
         """Begins to wait for requests; in a running event loop.
 
         Args:
-          draw: Latents -> pyramid; called in threads.
           batch_images: No request joins a batch that has so many images.
           wait_seconds: How long the first request of a batch waits for others.
           observe: Is told how many images each batch has.
         """
-        self._draw = draw
         self._batch_images = batch_images
         self._wait_seconds = wait_seconds
         self._observe = observe
@@ -57,10 +55,15 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    async def generate(self, latents: np.ndarray) -> Pyramid:
-        """Draws the images of checked latents `[num_images, latent_dim]`."""
+    async def generate(self, draw: Draw, latents: np.ndarray) -> Pyramid:
+        """Draws images, together with others that are drawn in the same way.
+
+        Args:
+          draw: Latents -> pyramid; called in a thread.
+          latents: `[num_images, latent_dim]`, as `draw` takes them.
+        """
         pyramid = self._loop.create_future()
-        self._waiting.put(_Request(latents, pyramid))
+        self._waiting.put(_Request(draw, latents, pyramid))
         return await pyramid
 
     async def close(self) -> None:
@@ -70,13 +73,22 @@ class Batcher:
             await asyncio.to_thread(thread.join)
 
     def _work(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = self._gather(first)
-            # Some have timed out while they waited.
-            batch = [request for request in batch if not request.pyramid.done()]
-            if batch:
-                self._answer(batch)
-        self._waiting.put(None)
+        while self._draw_next():
+            pass
+
+    def _draw_next(self) -> bool:
+        """Waits for a batch and draws it; returns whether there may be another."""
+        # Nothing here outlives a batch: a thread that waits holds no version.
+        first = self._waiting.get()
+        if first is None:
+            self._waiting.put(None)
+            return False
+        # Some have timed out while they waited.
+        batch = [r for r in self._gather(first) if not r.pyramid.done()]
+        # Two ways to draw meet when a version follows another.
+        for draw, requests in itertools.groupby(batch, lambda request: request.draw):
+            self._answer(draw, list(requests))
+        return True
 
     def _gather(self, first: _Request) -> list[_Request]:
         batch, count = [first], len(first.latents)
@@ -96,11 +108,11 @@ class Batcher:
             count += len(request.latents)
         return batch
 
-    def _answer(self, batch: list[_Request]) -> None:
+    def _answer(self, draw: Draw, batch: list[_Request]) -> None:
         latents = np.concatenate([request.latents for request in batch])
         self._observe(len(latents))
         try:
-            pyramid = self._draw(latents)
+            pyramid = draw(latents)
         except Exception as e:
             # Whatever it is, it is the requests' failure and not the server's end.
             self._loop.call_soon_threadsafe(_fail, batch, e)

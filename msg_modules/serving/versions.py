@@ -11,31 +11,22 @@ import numpy as np
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from msg_modules import console, saved_models
-from msg_modules.configs import ServeLimits
 from msg_modules.sampling import Generator, find_version, load_generator
-from msg_modules.serving.batching import Batcher
 from msg_modules.serving.figures import Figures
 
 
 class Version:
-    """A loaded generator and the requests that wait for it.
+    """A loaded generator.
 
     Attributes:
       generator: The generator.
       name: The name of its directory, a number.
-      batcher: Where its images are asked for.
     """
 
-    def __init__(self, generator: Generator, limits: ServeLimits, figures: Figures):
-        """Takes a loaded generator; in a running event loop."""
+    def __init__(self, generator: Generator):
+        """Takes a loaded generator."""
         self.generator = generator
         self.name = generator.path.name
-        self.batcher = Batcher(
-            generator.generate,
-            limits.batch_images,
-            limits.batch_wait_ms / 1000,
-            figures.batches.observe,
-        )
 
     @functools.cached_property
     def meta_graph(self) -> MetaGraphDef:
@@ -46,8 +37,7 @@ class Version:
 class ServedModel:
     """The newest version below a path; always one that works.
 
-    A request takes `current` and asks it for images without an `await` in between:
-    a version that has been replaced answers what it was asked before it goes.
+    A version that has been replaced stays until it has answered what it was asked.
 
     Attributes:
       current: The version for new requests.
@@ -57,27 +47,33 @@ class ServedModel:
         self,
         path: pathlib.Path,
         generator: Generator,
-        limits: ServeLimits,
+        poll_seconds: float,
         figures: Figures,
     ):
-        """Serves a loaded generator; in a running event loop.
+        """Serves a loaded generator.
 
         Args:
           path: The serving directory, where newer versions will be, or one version.
           generator: The first version.
-          limits: How requests are batched, and how often versions are looked for.
+          poll_seconds: How often versions are looked for.
           figures: Gets what happens.
         """
         self._path = path
-        self._limits = limits
+        self._poll_seconds = poll_seconds
         self._figures = figures
         self._complaint = ""
         self.current = self._take(generator)
 
     async def watch(self) -> None:
         """Changes to other versions as they come, until it is cancelled."""
+        is_new = False
         while True:
-            await asyncio.sleep(self._limits.poll_seconds)
+            await asyncio.sleep(self._poll_seconds)
+            if is_new:
+                # TensorFlow's functions are in reference cycles: Python would keep
+                # some versions' worth of them for long.
+                gc.collect()
+                is_new = False
             try:
                 newest = await asyncio.to_thread(find_version, self._path)
                 if newest == self.current.generator.path:
@@ -88,18 +84,14 @@ class ServedModel:
                 # look may find it mended.
                 self._complain(str(e))
                 continue
-            before, self.current = self.current, self._take(generator)
+            before, self.current = self.current.name, self._take(generator)
+            is_new = True
             self._complaint = ""
-            console.say(f"version {self.current.name} follows {before.name}")
-            await before.batcher.close()
-            # TensorFlow's functions are in reference cycles: Python would keep some
-            # versions' worth of them for long.
-            del before
-            gc.collect()
+            console.say(f"version {self.current.name} follows {before}")
 
     def _take(self, generator: Generator) -> Version:
         self._figures.loads.labels("loaded").inc()
-        version = Version(generator, self._limits, self._figures)
+        version = Version(generator)
         if version.name.isdecimal():
             self._figures.version.set(int(version.name))
         return version
