@@ -11,8 +11,8 @@ turns, so that a machine whose speed drifts is as fair to one as to the other:
 
 First it prints how large the files are. For each batch size it prints images per
 second, the latency of a call (median and 99th percentile), and the ratio to Keras's
-`predict`. Then clients ask `msg-gan serve` for images, each for some at a time, and their
-rate is compared with the SavedModel's.
+`predict`. Then clients ask `msg-gan serve` for images, each for some at a time, and
+their rate is compared with the SavedModel's.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 import gc
 import pathlib
@@ -62,10 +63,13 @@ class ServedModel:
         self._poll_seconds = poll_seconds
         self._figures = figures
         self._complaint = ""
+        # One for all: each thread that has loaded a version keeps memory for the next.
+        self._loader = concurrent.futures.ThreadPoolExecutor(1)
         self.current = self._take(generator)
 
     async def watch(self) -> None:
         """Changes to other versions as they come, until it is cancelled."""
+        loop = asyncio.get_running_loop()
         is_new = False
         while True:
             await asyncio.sleep(self._poll_seconds)
@@ -75,10 +79,12 @@ class ServedModel:
                 gc.collect()
                 is_new = False
             try:
-                newest = await asyncio.to_thread(find_version, self._path)
+                newest = await loop.run_in_executor(
+                    self._loader, find_version, self._path
+                )
                 if newest == self.current.generator.path:
                     continue
-                generator = await asyncio.to_thread(_load, newest)
+                generator = await loop.run_in_executor(self._loader, _load, newest)
             except Exception as e:
                 # Half copied, damaged, gone: the current one goes on, and the next
                 # look may find it mended.
