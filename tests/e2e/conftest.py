@@ -92,7 +92,7 @@ def server(kubeconfig: pathlib.Path) -> Iterator[StepServer]:
 
 
 @pytest.fixture(scope="session")
-def cluster(
+def ended_run(
     package: pathlib.Path,
     server: StepServer,
     tmp_path_factory: pytest.TempPathFactory,
@@ -103,6 +103,12 @@ def cluster(
     cluster = Cluster(package, tmp_path_factory.mktemp("cluster"), _MINIO, server)
     cluster.run_all()
     return cluster
+
+
+@pytest.fixture
+def cluster(ended_run: Cluster) -> Cluster:
+    """That run; a step that a test runs again leaves it as it was for others."""
+    return ended_run.copied()
 
 
 @pytest.fixture

@@ -125,10 +125,16 @@ class Cluster:
         self.tasks = list(graphlib.TopologicalSorter(order).static_order())
         self._dag = dag
 
-    def with_package(self, package: pathlib.Path) -> Cluster:
-        """A run of another package that goes on from the steps that have run here."""
+    def copied(self) -> Cluster:
+        """A run that goes on from here, and of which this one does not know."""
         other = copy.copy(self)
         other.artifacts = dict(self.artifacts)
+        other.parameters = dict(self.parameters)
+        return other
+
+    def with_package(self, package: pathlib.Path) -> Cluster:
+        """A run of another package that goes on from the steps that have run here."""
+        other = self.copied()
         other.parameters = {}
         other._load(package)
         return other
