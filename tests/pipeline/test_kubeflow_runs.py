@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from kubeflow_server import Kubeflow
+from refusals import status_of
 
 from pipeline import kubeflow_cli, kubeflow_runs
 
@@ -70,13 +71,6 @@ def _error(capsys: pytest.CaptureFixture[str]) -> str:
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     return line
-
-
-def _status(command: list[str]) -> int | str | None:
-    try:
-        return kubeflow_cli.main(command)
-    except SystemExit as e:  # While the flags are parsed.
-        return e.code
 
 
 def test_submit_starts_a_run_with_typed_parameters(
@@ -274,7 +268,7 @@ def test_wrong_arguments_reach_no_server(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     command = ["submit", "--host", server.url, "--package", package, *flags]
-    assert _status(command) == 2
+    assert status_of(kubeflow_cli.main, command) == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
     for word in words:
@@ -296,5 +290,5 @@ def test_cron_with_five_fields_is_refused(
     server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["schedule", "--host", server.url, "--package", package]
-    assert _status([*command, "--cron", "0 3 * * *"]) == 2
+    assert status_of(kubeflow_cli.main, [*command, "--cron", "0 3 * * *"]) == 2
     assert "six fields" in capsys.readouterr().err

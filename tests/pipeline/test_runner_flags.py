@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from refusals import status_of
 
 from pipeline import cli, local_cli
 from pipeline.configs import PRESETS
@@ -66,11 +67,7 @@ def test_tutorial_is_the_articles_recipe() -> None:
 def test_wrong_flag_ends_with_status_2_and_names_it(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        status = local_cli.main(flags)
-    except SystemExit as e:
-        status = e.code
-    assert status == 2
+    assert status_of(local_cli.main, flags) == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert flags[0].lstrip("-").split(".")[-1].replace("-", "_") in error.replace(

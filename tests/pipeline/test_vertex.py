@@ -11,6 +11,7 @@ from google.auth import credentials
 from google.cloud import aiplatform
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+from refusals import assert_refused
 
 from pipeline import kubeflow_cli
 from pipeline.configs import BEAM_STEPS
@@ -161,13 +162,5 @@ def test_what_cannot_run_there_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    try:
-        status = kubeflow_cli.main([*FLAGS, *flags])
-    except SystemExit as e:  # While the flags are parsed.
-        status = e.code
-    assert status == 2
-    error = capsys.readouterr().err
-    assert "Traceback" not in error
-    for word in words:
-        assert word in error
+    assert_refused(kubeflow_cli.main, [*FLAGS, *flags], words, capsys)
     assert not list(tmp_path.iterdir())
