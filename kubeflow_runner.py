@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pipeline import kubeflow_cli
+from pipeline.kubeflow import command
 
 if __name__ == "__main__":
-    sys.exit(kubeflow_cli.main())
+    sys.exit(command.main())

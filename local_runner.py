@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pipeline import local_cli
+from pipeline.local import command
 
 if __name__ == "__main__":
-    sys.exit(local_cli.main())
+    sys.exit(command.main())

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msg_modules import models
+from msg_modules.gan import networks
 
 _LATENT_DIM = 100
 
@@ -35,7 +35,7 @@ class Training:
           pyramids: Training images, smallest scale first.
           batch_size: Images in a step.
         """
-        self.generator, self.discriminator = models.build("tutorial", _LATENT_DIM)
+        self.generator, self.discriminator = networks.build("tutorial", _LATENT_DIM)
         self._optimizers = keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3)
         self._batch_size = batch_size
         self._cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)

@@ -35,7 +35,7 @@ import rich.table
 import timing
 import tyro
 
-from msg_modules import console
+from msg_modules.common import console
 
 _SERVE = "from msg_modules import cli; cli.main()"
 
@@ -85,9 +85,10 @@ def _prepare(args: Args, serving: pathlib.Path) -> dict[str, Draw]:
     import onnxruntime
     from ai_edge_litert import interpreter
 
-    from msg_modules import conversion, export, models, sampling
+    from msg_modules.gan import networks
+    from msg_modules.generator import conversion, export, sampling
 
-    network, _ = models.build(args.network, args.latent_dim)
+    network, _ = networks.build(args.network, args.latent_dim)
     export.export(network, args.latent_dim, str(serving / "1"))
     generator = sampling.load_generator(serving)
     onnx = conversion.to_onnx(serving / "1")

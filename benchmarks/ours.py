@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from msg_modules import dataset, training
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.gan import Gan
+from msg_modules.data.batches import training_dataset
+from msg_modules.gan.compiled_steps import compile_steps
+from msg_modules.gan.step import Gan
 
 
 class Training:
@@ -38,7 +39,7 @@ class Training:
         """
         self.gan = Gan(model, recipe, num_replicas=1)
         self.generator, self.latent_dim = self.gan.ema_generator, model.latent_dim
-        batches = dataset.training_dataset(
+        batches = training_dataset(
             pyramids,
             replica_batch_size=recipe.batch_size,
             num_replicas=1,
@@ -47,8 +48,8 @@ class Training:
         if in_memory:
             batches = batches.take(1).cache().repeat()
         self._batches = iter(batches)
-        self._run = training.compile_steps(
-            tf.distribute.get_strategy(), self.gan, recipe
+        self._run = compile_steps(
+            tf.distribute.get_strategy(), self.gan, recipe, has_clock=True
         )
 
     def run(self, steps: int) -> None:

@@ -48,7 +48,7 @@ def pyramids_of(images: np.ndarray) -> tuple[np.ndarray, ...]:
     """The images at all scales, smallest first."""
     import tensorflow as tf
 
-    from msg_modules.preprocessing import make_pyramid
+    from msg_modules.data.preprocessing import make_pyramid
 
     return tuple(scale.numpy() for scale in make_pyramid(tf.constant(images)))
 

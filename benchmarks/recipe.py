@@ -21,7 +21,7 @@ from typing import Any
 import quality
 import tyro
 
-from msg_modules import console
+from msg_modules.common import console
 
 AS_IT_IS = "as it is"
 

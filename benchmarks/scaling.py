@@ -26,7 +26,7 @@ from typing import Literal
 import timing
 import tyro
 
-from msg_modules import console
+from msg_modules.common import console
 
 # Its server imports TensorFlow once and runs nothing on it. The devices of a process
 # are fixed once something ran, so that each setting has processes of its own.
@@ -73,7 +73,7 @@ def main() -> None:
     """Measures and prints the table."""
     args = tyro.cli(Args, description=__doc__)
     console.quiet_libraries()
-    _PROCESSES.set_forkserver_preload(["msg_modules.training"])
+    _PROCESSES.set_forkserver_preload(["msg_modules.training.loop"])
     contenders = {}
     try:
         for setting in _SETTINGS:
@@ -190,9 +190,11 @@ def _train(
         strategy_name, replicas = "one_device", None
     import tensorflow as tf
 
-    from msg_modules import dataset, distribution, training
     from msg_modules.configs import ModelConfig, TrainConfig
-    from msg_modules.gan import Gan
+    from msg_modules.data.batches import training_dataset
+    from msg_modules.gan.compiled_steps import compile_steps
+    from msg_modules.gan.step import Gan
+    from msg_modules.training import distribution
 
     with console.silenced():
         distribution.configure_devices(strategy_name, replicas)
@@ -206,7 +208,7 @@ def _train(
     pyramids = timing.noise_pyramids()
     batches = iter(
         strategy.distribute_datasets_from_function(
-            lambda context: dataset.training_dataset(
+            lambda context: training_dataset(
                 pyramids,
                 replica_batch_size=args.batch_size,
                 num_replicas=setting.devices,
@@ -215,7 +217,7 @@ def _train(
             )
         )
     )
-    run_steps = training.compile_steps(strategy, gan, train)
+    run_steps = compile_steps(strategy, gan, train, has_clock=True)
     run_steps(batches, tf.constant(2)).sums.numpy()  # traces
     weight = strategy.experimental_local_results(gan.generator.variables[0].value)[0]
     connection.send("GPU" if "GPU" in weight.device else "CPU")

@@ -33,7 +33,7 @@ import PIL.Image
 import rich.table
 import tyro
 
-from msg_modules import console
+from msg_modules.common import console
 
 _SERVE = "from msg_modules import cli; cli.main()"
 _PREDICT = "/v1/models/msg_gan:predict"
@@ -122,12 +122,13 @@ def _prepare(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[Kind]]:
     """Some generators with other weights each, and the requests."""
     import keras
 
-    from msg_modules import export, models, sampling
+    from msg_modules.gan import networks
+    from msg_modules.generator import export, sampling
 
     versions, generators = [], []
     for seed in range(3):
         keras.utils.set_random_seed(seed)
-        network, _ = models.build("compact", _LATENT_DIM)
+        network, _ = networks.build("compact", _LATENT_DIM)
         versions.append(directory / f"weights_{seed}")
         export.export(network, _LATENT_DIM, str(versions[-1]))
         generators.append(sampling.load_generator(versions[-1]))
@@ -135,8 +136,8 @@ def _prepare(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[Kind]]:
 
 
 def _valid(generators: list) -> list[Kind]:
-    from msg_modules import sheets
-    from msg_modules.preprocessing import PYRAMID_KEYS
+    from msg_modules.data.preprocessing import PYRAMID_KEYS
+    from msg_modules.pictures import sheets
 
     def rows(answer: bytes) -> list[np.ndarray]:
         images = orjson.loads(answer)["predictions"]

@@ -27,7 +27,7 @@ import quality
 import timing
 import tyro
 
-from msg_modules import console
+from msg_modules.common import console
 
 _CONTENDERS = ("article", "starting point", "compact")
 # Shares of the time. The article's generator needs minutes to draw its images.

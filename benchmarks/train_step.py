@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import timing
 import tyro
 
-from msg_modules import console
+from msg_modules.common import console
 
 if TYPE_CHECKING:
     import keras

@@ -11,25 +11,18 @@ from collections.abc import Sequence
 
 import tyro
 
-from msg_modules import console, files, interruption
-from msg_modules.commands import (
-    convert,
-    explore,
-    model_info,
-    outputs,
-    pictures,
-    serve,
-)
+from msg_modules.commands import convert, draw, explore, model_info, outputs, serve
+from msg_modules.common import console, files, signals
+from msg_modules.common.errors import ConfigError, Interrupted, RunError
 from msg_modules.configs import EvaluateConfig, ModelConfig, TrainConfig
-from msg_modules.errors import ConfigError, Interrupted, RunError
 
 app = tyro.extras.SubcommandApp()
 for _command in (
-    pictures.sample,
-    pictures.interpolate,
-    pictures.sheet,
-    pictures.real,
-    pictures.timelapse,
+    draw.sample,
+    draw.interpolate,
+    draw.sheet,
+    draw.real,
+    draw.timelapse,
     model_info.info,
     convert.export,
     serve.serve,
@@ -97,9 +90,10 @@ def evaluate(
     settings = EvaluateConfig(num_images=num_images, num_seeds=num_seeds, seed=seed)
     if output:
         outputs.check_free(output, force)
-    from msg_modules.metrics import runs, summary
+    from msg_modules.metrics import summary
+    from msg_modules.runs import judging
 
-    found = runs.evaluate(model, run, settings)
+    found = judging.evaluate(model, run, settings)
     for line in summary.lines(found):
         console.say(line)
     verdict = "; ".join(found["reasons"]) or "nothing speaks against blessing it"
@@ -117,9 +111,9 @@ def report(run: pathlib.Path, browser: bool = True) -> None:
       run: Pipeline root of a run that has judged a generator.
       browser: Open it in the browser; its path is printed in any case.
     """
-    from msg_modules.evaluations import REPORT_FILE, newest_evaluation
+    from msg_modules.runs import layout
 
-    page = newest_evaluation(run) / REPORT_FILE
+    page = layout.newest_evaluation(run) / layout.REPORT_FILE
     console.say(str(page))
     if browser:
         webbrowser.open(page.absolute().as_uri())
@@ -132,16 +126,9 @@ def runs(root: pathlib.Path = pathlib.Path("output")) -> None:
     Args:
       root: A pipeline root, or a directory of several.
     """
-    from msg_modules import evaluations, evaluations_table
+    from msg_modules.runs import layout, table
 
-    name = evaluations.STORE_FILE
-    stores = sorted({*root.glob(name), *root.glob(f"*/{name}")})
-    if not stores:
-        raise ConfigError(
-            f"There is no {name} in {str(root)!r} or below; name the pipeline"
-            " root of a run, or the directory of several."
-        )
-    console.show_table(evaluations_table.table(store.parent for store in stores))
+    console.show_table(table.table(layout.pipeline_roots(root)))
 
 
 @app.command
@@ -167,7 +154,7 @@ def train(
         in the output.
       code: A name for the version of the code; another one begins another training.
     """
-    from msg_modules import cluster
+    from msg_modules.training import cluster
 
     cluster.find(train.strategy, train.workers)
     if not examples.is_dir():
@@ -176,11 +163,11 @@ def train(
             " Transform wrote, such as"
             " output/quickstart/Transform/transformed_examples/5/Split-train."
         )
-    from msg_modules import distribution, trainer
+    from msg_modules.training import distribution, run_fn
 
     distribution.configure_devices(train.strategy, train.replicas)
-    with interruption.caught():
-        trainer.train_and_export(
+    with signals.caught():
+        run_fn.train_and_export(
             model,
             train,
             [f"{examples}/*"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from msg_modules.errors import ConfigError
+from msg_modules.common.errors import ConfigError
 
 
 def require(condition: bool, field: str, seen: object, wanted: str) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import tyro
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import (
     ClassifierConfig,
     EvaluateConfig,
@@ -23,7 +24,7 @@ from msg_modules.configs import (
     TrainConfig,
     require,
 )
-from msg_modules.errors import ConfigError
+from msg_modules.runs import layout
 
 AUTO_DATASET = "auto"
 
@@ -189,17 +190,19 @@ class PipelineConfig:
     @property
     def serving_path(self) -> pathlib.Path:
         """Where the pushed versions lie."""
-        return pathlib.Path(self.serving_dir or f"{self.pipeline_root}/serving")
+        return pathlib.Path(
+            self.serving_dir or f"{self.pipeline_root}/{layout.SERVING}"
+        )
 
     @property
     def checkpoint_path(self) -> pathlib.Path:
         """Where unfinished training is kept that has no directory of its own."""
-        return pathlib.Path(self.pipeline_root) / "checkpoints"
+        return pathlib.Path(self.pipeline_root) / layout.CHECKPOINTS
 
     @property
     def metadata_path(self) -> pathlib.Path:
         """The SQLite file of ML Metadata."""
-        return pathlib.Path(self.pipeline_root) / "metadata.sqlite"
+        return pathlib.Path(self.pipeline_root) / layout.METADATA_FILE
 
 
 _LABEL = re.compile(r"[\w./-]+=[\w.-]*")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from components.tfds_example_gen import datasets
-from msg_modules.errors import ConfigError, RunError
+from components.tfds_example_gen import sources
+from msg_modules.common.errors import ConfigError, RunError
 from pipeline.configs import AUTO_DATASET, DataConfig
 
 _WANTED, _FALLBACK = "fashion_mnist", "garments"
@@ -30,18 +30,18 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
     try:
         if name == AUTO_DATASET:
             name = _WANTED
-            if not datasets.is_available(datasets.load_builder(name, config.data_dir)):
+            if not sources.is_available(sources.load_builder(name, config.data_dir)):
                 name = _FALLBACK
                 warning = (
                     "Fashion-MNIST is neither prepared here nor can it be downloaded:"
                     " this run learns from 'garments', drawings made by this project."
                     " Name prepared data with TFDS_DATA_DIR or --data.data-dir."
                 )
-        builder = datasets.load_builder(name, config.data_dir)
-        _, label_key = datasets.feature_keys(builder)
+        builder = sources.load_builder(name, config.data_dir)
+        _, label_key = sources.feature_keys(builder)
         if builder.is_prepared():
             for split in (config.train_split, config.eval_split):
-                datasets.resolve_split(builder, split, config.max_examples)
+                sources.resolve_split(builder, split, config.max_examples)
     except RunError as e:
         raise ConfigError(str(e)) from e
     labels = builder.info.features[label_key]

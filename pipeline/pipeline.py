@@ -11,78 +11,19 @@ from tfx import v1 as tfx
 from components.blocking_example_validator.component import BlockingExampleValidator
 from components.card_pusher.component import CardPusher
 from components.classifier_trainer.component import ClassifierTrainer
-from components.gan_evaluator import executor as gan_evaluator
 from components.gan_evaluator.component import GanEvaluator
 from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
-from msg_modules import (
-    checkpoints,
-    cluster,
-    curves,
-    dataset,
-    determinism,
-    distribution,
-    draws,
-    export,
-    files,
-    gan,
-    health,
-    interruption,
-    latents,
-    losses,
-    metrics,
-    models,
-    penalties,
-    preprocessing,
-    report,
-    reporting,
-    sampling,
-    saved_models,
-    sheets,
-    trainer,
-    training,
-    work_dirs,
-)
-from msg_modules.errors import ConfigError
-from msg_modules.metrics import classifier
+from msg_modules.common.errors import ConfigError
+from msg_modules.data import preprocessing
+from msg_modules.training import run_fn
+from pipeline import fingerprint
 from pipeline.configs import PipelineConfig
-from pipeline.fingerprint import source_fingerprint
 
 _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 
-# What decides the weights, and what is made of them.
-_WEIGHTS_CODE = (dataset, gan, losses, models, penalties, training)
-_RESULTS_CODE = (
-    checkpoints,
-    cluster,
-    curves,
-    determinism,
-    distribution,
-    draws,
-    export,
-    files,
-    health,
-    interruption,
-    reporting,
-    sheets,
-    trainer,
-    work_dirs,
-)
-_JUDGING_CODE = (
-    curves,
-    dataset,
-    draws,
-    files,
-    gan_evaluator,
-    latents,
-    metrics,
-    preprocessing,
-    report,
-    reporting,
-    sampling,
-    saved_models,
-    sheets,
-)
+# What decides the weights: other code of these packages begins another training.
+_WEIGHTS_CODE = ("msg_modules.data", "msg_modules.gan")
 
 
 def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
@@ -121,23 +62,21 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         # No analyzer looks at the data as a whole, and the statistics of
         # pixels after the resize tell nobody anything.
         disable_statistics=True,
-        custom_config={"code": source_fingerprint(preprocessing)},
     )
     transform.add_upstream_node(example_validator)
     for step in (example_gen, statistics_gen, transform):
         step.with_beam_pipeline_args(config.beam.component_args(step.id))
     gan_trainer = tfx.components.Trainer(
-        run_fn=f"{trainer.__name__}.run_fn",
+        run_fn=f"{run_fn.__name__}.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
         train_args=tfx.proto.TrainArgs(num_steps=config.train.steps),
         eval_args=tfx.proto.EvalArgs(),
         custom_config={
-            **trainer.to_custom_config(config.model, config.train),
+            **run_fn.to_custom_config(config.model, config.train),
             "checkpoint_root": str(config.checkpoint_path.absolute()),
-            "weights_code": source_fingerprint(*_WEIGHTS_CODE),
-            "results_code": source_fingerprint(*_RESULTS_CODE),
+            "weights_code": fingerprint.hash_packages(*_WEIGHTS_CODE),
         },
     )
     classifier_trainer = ClassifierTrainer(
@@ -145,7 +84,6 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         dataset=config.data.dataset,
         num_classes=config.data.num_classes,
         config=config.classifier,
-        code=source_fingerprint(classifier, dataset),
     )
     baseline = (
         tfx.dsl.Resolver(
@@ -171,7 +109,6 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         schema=schema_gen.outputs["schema"],
         class_names=config.data.class_names or (),
         serving_dir=str(config.serving_path.absolute()),
-        code=source_fingerprint(*_JUDGING_CODE),
     )
     pusher = CardPusher(
         model=gan_trainer.outputs["model"],
@@ -182,21 +119,23 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
             )
         ),
     ).with_id("Pusher")
+    components = [
+        example_gen,
+        schema_gen,
+        statistics_gen,
+        example_validator,
+        transform,
+        gan_trainer,
+        classifier_trainer,
+        judge,
+        pusher,
+    ]
+    for component in components:
+        fingerprint.add_code(component)
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=config.pipeline_root,
-        components=[
-            example_gen,
-            schema_gen,
-            statistics_gen,
-            example_validator,
-            transform,
-            gan_trainer,
-            classifier_trainer,
-            *([baseline] if baseline else []),
-            judge,
-            pusher,
-        ],
+        components=[*components, *([baseline] if baseline else [])],
         enable_cache=True,
         metadata_connection_config=(
             tfx.orchestration.metadata.sqlite_metadata_connection_config(

@@ -6,14 +6,14 @@ import pathlib
 
 import pytest
 
-from msg_modules import console
+from msg_modules.common import console
 
 console.quiet_libraries()
 
 
 def pytest_configure() -> None:
     # Before anything runs on a device: some tests train on two replicas.
-    from msg_modules.distribution import configure_devices
+    from msg_modules.training.distribution import configure_devices
 
     configure_devices("mirrored", 2)
 
@@ -23,7 +23,7 @@ def garments_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A TFDS directory that holds 600 + 600 examples of `garments`."""
     import tensorflow_datasets as tfds
 
-    import components.garments  # noqa: F401
+    import components.tfds_example_gen.builders  # noqa: F401
 
     directory = tmp_path_factory.mktemp("tfds")
     tfds.builder("garments", data_dir=directory).download_and_prepare(

@@ -12,7 +12,8 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from msg_modules import export, models
+from msg_modules.gan import networks
+from msg_modules.generator import export
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -20,7 +21,7 @@ EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     directory = tmp_path_factory.mktemp("serving") / "3"
-    generator, _ = models.build("compact", 8)
+    generator, _ = networks.build("compact", 8)
     export.export(generator, 8, str(directory))
     return directory
 

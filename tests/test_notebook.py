@@ -12,13 +12,14 @@ import nbformat
 import numpy as np
 import PIL.Image
 
-from msg_modules import export, models
+from msg_modules.gan import networks
+from msg_modules.generator import export
 
 NOTEBOOK = pathlib.Path(__file__).parents[1] / "examples" / "generator.ipynb"
 
 
 def test_the_notebook_draws(tmp_path: pathlib.Path):
-    generator, _ = models.build("compact", 8)
+    generator, _ = networks.build("compact", 8)
     for version in ("9", "10"):
         serving = tmp_path / "output" / "quickstart" / "serving"
         export.export(generator, 8, str(serving / version))

@@ -15,7 +15,7 @@ from tfx.proto.orchestration import execution_result_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import writer_utils
 
-from msg_modules.errors import RunError
+from msg_modules.common.errors import RunError
 
 
 class Executor(tfx_executor.Executor):

@@ -16,7 +16,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
-from msg_modules.saved_models import (
+from msg_modules.generator.saved_models import (
     CARD_FILE,
     complete_versions,
     serving_directory,

@@ -20,7 +20,6 @@ class ClassifierTrainerSpec(component_spec.ComponentSpec):
         "dataset": component_spec.ExecutionParameter(type=str),
         "num_classes": component_spec.ExecutionParameter(type=int, optional=True),
         "config": component_spec.ExecutionParameter(type=str),
-        "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)
@@ -47,7 +46,6 @@ class ClassifierTrainer(base_component.BaseComponent):
         dataset: str,
         config: ClassifierConfig,
         num_classes: int | None = None,
-        code: str = "",
     ):
         """Creates the component.
 
@@ -56,7 +54,6 @@ class ClassifierTrainer(base_component.BaseComponent):
           dataset: Name and version of the dataset.
           config: How to train.
           num_classes: Number of classes; None for as many as there are labels.
-          code: Hash of the code, for the cache.
         """
         super().__init__(
             spec=ClassifierTrainerSpec(
@@ -64,7 +61,6 @@ class ClassifierTrainer(base_component.BaseComponent):
                 dataset=dataset,
                 num_classes=num_classes,
                 config=json.dumps(dataclasses.asdict(config)),
-                code=code,
                 classifier=types.Channel(type=standard_artifacts.Model),
             )
         )

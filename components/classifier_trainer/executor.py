@@ -10,8 +10,9 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from msg_modules import console, dataset
+from msg_modules.common import console
 from msg_modules.configs import ClassifierConfig
+from msg_modules.data import reading
 from msg_modules.metrics import classifier
 
 
@@ -32,9 +33,9 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"
-        labels = dataset.load_labels(pattern)
+        labels = reading.load_labels(pattern)
         trained = classifier.train_classifier(
-            dataset.load_pyramids(pattern)[-1],
+            reading.load_pyramids(pattern)[-1],
             labels,
             dataset=exec_properties["dataset"],
             num_classes=exec_properties.get("num_classes") or int(labels.max()) + 1,

@@ -23,7 +23,6 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
         "config": component_spec.ExecutionParameter(type=str),
         "serving_dir": component_spec.ExecutionParameter(type=str, optional=True),
         "class_names": component_spec.ExecutionParameter(type=str),
-        "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -79,7 +78,6 @@ class GanEvaluator(base_component.BaseComponent):
         schema: types.BaseChannel | None = None,
         class_names: Sequence[str] = (),
         serving_dir: str | None = None,
-        code: str = "",
     ):
         """Creates the component.
 
@@ -98,7 +96,6 @@ class GanEvaluator(base_component.BaseComponent):
           class_names: Names of the classes in the report; numbers without them.
           serving_dir: Where the last blessed model is looked up if the config
             says so.
-          code: Hash of the code, for the cache.
         """
         super().__init__(
             spec=GanEvaluatorSpec(
@@ -114,7 +111,6 @@ class GanEvaluator(base_component.BaseComponent):
                 config=json.dumps(dataclasses.asdict(config)),
                 serving_dir=serving_dir,
                 class_names=json.dumps(list(class_names)),
-                code=code,
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

@@ -13,23 +13,24 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from msg_modules import console, dataset, files
+from msg_modules.common import console, files
+from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
-from msg_modules.errors import RunError
-from msg_modules.evaluations import METRICS_FILE, REPORT_FILE
+from msg_modules.data import reading
+from msg_modules.generator.sampling import Generator
+from msg_modules.generator.saved_models import (
+    CARD_FILE,
+    complete_versions,
+    serving_directory,
+)
 from msg_modules.metrics import candidate, judge
 from msg_modules.metrics.classifier import Classifier, load_classifier
 from msg_modules.metrics.yardstick import Yardstick
 from msg_modules.report import history
 from msg_modules.report.card import render_card
+from msg_modules.report.illustrations import draw_pictures
 from msg_modules.report.page import render_page
-from msg_modules.report.pictures import draw_pictures
-from msg_modules.sampling import Generator
-from msg_modules.saved_models import (
-    CARD_FILE,
-    complete_versions,
-    serving_directory,
-)
+from msg_modules.runs.layout import METRICS_FILE, REPORT_FILE
 
 
 class Executor(base_executor.BaseExecutor):
@@ -55,7 +56,7 @@ class Executor(base_executor.BaseExecutor):
         )
         examples = input_dict["examples"]
         train, test = (
-            dataset.load_pyramids(f"{artifact_utils.get_split_uri(examples, split)}/*")
+            reading.load_pyramids(f"{artifact_utils.get_split_uri(examples, split)}/*")
             for split in ("train", "eval")
         )
         yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)

@@ -6,7 +6,7 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.tfds_example_gen import executor
+from components.tfds_example_gen import driver, executor
 
 
 class TfdsExampleGenSpec(component_spec.ComponentSpec):
@@ -34,12 +34,15 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
     it is: `dataset`, `dataset_version`, and for both splits the TFDS slice and
     the number of examples.
 
-    Every parameter is part of the cache key, so give `dataset` its version
-    (`fashion_mnist:3.0.1`): another version is then ingested anew.
+    The cache key holds every parameter and, where the orchestrator runs drivers, a
+    fingerprint of the dataset's files (`sources.fingerprint`): replaced data are
+    ingested again. Kubeflow Pipelines runs none; give `dataset` its version there
+    (`fashion_mnist:3.0.1`).
     """
 
     SPEC_CLASS = TfdsExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    DRIVER_CLASS = driver.Driver
 
     def __init__(
         self,

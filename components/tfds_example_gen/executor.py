@@ -16,8 +16,8 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.tfds_example_gen import datasets
-from msg_modules.errors import RunError, root_message
+from components.tfds_example_gen import sources
+from msg_modules.common.errors import RunError, root_message
 
 _METRICS_NAMESPACE = "TfdsExampleGen"
 _CHUNK_SIZE = 10_000
@@ -41,13 +41,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             promises.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        builder = datasets.load_builder(
+        builder = sources.load_builder(
             exec_properties["dataset"], exec_properties.get("data_dir")
         )
-        datasets.feature_keys(builder)
-        datasets.prepare(builder)
+        sources.feature_keys(builder)
+        sources.prepare(builder)
         splits = {
-            name: datasets.resolve_split(
+            name: sources.resolve_split(
                 builder,
                 exec_properties[f"{name}_split"],
                 exec_properties.get("max_examples"),
@@ -89,6 +89,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         examples.set_string_custom_property("dataset", builder.name)
         examples.set_string_custom_property("dataset_version", str(builder.version))
+        examples.set_string_custom_property(
+            "data_fingerprint", sources.fingerprint(builder)
+        )
         for name, split in splits.items():
             wanted = builder.info.splits[split].num_examples
             seen = _count(pipeline, name)
@@ -128,8 +131,8 @@ class ReadExamples(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the builder, which does not travel between processes."""
-        self._builder = datasets.load_builder(self._dataset, self._data_dir)
-        self._image_key, self._label_key = datasets.feature_keys(self._builder)
+        self._builder = sources.load_builder(self._dataset, self._data_dir)
+        self._image_key, self._label_key = sources.feature_keys(self._builder)
         self._label_names = self._builder.info.features[self._label_key].names or []
 
     def process(self, chunk: Any) -> Iterator[tf.train.Example]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 from typing import Literal
 
-from msg_modules import console
 from msg_modules.commands import outputs
+from msg_modules.common import console
 from msg_modules.configs import require
 
 _MAX_BATCH_SIZE = 1024
@@ -34,7 +34,8 @@ def export(
     wanted = f"between 1 and {_MAX_BATCH_SIZE}"
     require(0 < batch_size <= _MAX_BATCH_SIZE, "batch_size", batch_size, wanted)
     outputs.check_free(output, force)
-    from msg_modules import conversion, files, sampling
+    from msg_modules.common import files
+    from msg_modules.generator import conversion, sampling
 
     version = sampling.find_version(model)
     if format == "onnx":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import pathlib
 
-from msg_modules import console
-from msg_modules.commands import inputs, listening
+from msg_modules.commands import listening
+from msg_modules.common import console
+from msg_modules.runs import layout
 
 # Whoever waits for a picture when the command ends has seen enough.
 _SECONDS_TO_END = 2
@@ -31,24 +32,25 @@ def explore(
       port: Port to listen on; 0 for any that is free.
     """
     listening.check_port(port)
-    examples = None if run is None else inputs.find_examples(run)
+    examples = None if run is None else layout.newest_examples(run)
     console.say("Loading TensorFlow and the generator ...")
-    from msg_modules import extras
+    from msg_modules.common import extras
 
     with extras.needed("explore"):
         import uvicorn
 
         from msg_modules.explorer import app
-    from msg_modules import dataset, sampling
+    from msg_modules.data import reading
     from msg_modules.explorer import directions
     from msg_modules.explorer.real_images import RealImages
+    from msg_modules.generator import sampling
 
     server, url = listening.listen(host, port)
     with server:
         generator = sampling.load_generator(model)
         real = None
         if examples is not None:
-            real = RealImages(dataset.load_pyramids(f"{examples}/*"))
+            real = RealImages(reading.load_pyramids(f"{examples}/*"))
         page = app.create_app(generator, directions.find_directions(generator), real)
         config = uvicorn.Config(
             page, log_level="critical", timeout_graceful_shutdown=_SECONDS_TO_END

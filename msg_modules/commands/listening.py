@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from msg_modules.common.errors import RunError
 from msg_modules.configs import require
-from msg_modules.errors import RunError
 
 
 def check_port(port: int) -> None:

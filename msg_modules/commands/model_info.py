@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from msg_modules import console
+from msg_modules.common import console
 
 
 def info(model: pathlib.Path) -> None:
@@ -16,7 +16,7 @@ def info(model: pathlib.Path) -> None:
     Args:
       model: Serving directory, of which the newest version is taken, or one version.
     """
-    from msg_modules import sampling, saved_models
+    from msg_modules.generator import sampling, saved_models
 
     # Loading finds out whether all of it is there.
     version = sampling.load_generator(model).path

@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msg_modules import console, interruption
-from msg_modules.errors import ConfigError, RunError
+from msg_modules.common import console, signals
+from msg_modules.common.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -75,7 +75,7 @@ def writing(output: pathlib.Path) -> Iterator[None]:
       RunError: If the file cannot be written.
     """
     try:
-        with interruption.caught():
+        with signals.caught():
             yield
     except OSError as e:
         raise RunError(f"{str(output)!r} cannot be written: {e}") from e
@@ -83,7 +83,7 @@ def writing(output: pathlib.Path) -> Iterator[None]:
 
 def save(picture: PIL.Image.Image, output: pathlib.Path) -> None:
     """Writes a picture and says so."""
-    from msg_modules import sheets
+    from msg_modules.pictures import sheets
 
     with writing(output):
         sheets.save_image(picture, output)

@@ -6,8 +6,8 @@ import contextlib
 import pathlib
 import re
 
-from msg_modules import console
 from msg_modules.commands import listening
+from msg_modules.common import console
 from msg_modules.configs import ServeLimits, require
 
 _NAME = re.compile(r"[\w.-]+")
@@ -37,13 +37,13 @@ def serve(
     listening.check_port(port)
     wanted = "of letters, digits, `.`, `_` and `-`"
     require(bool(_NAME.fullmatch(name)), "name", name, wanted)
-    from msg_modules import extras
+    from msg_modules.common import extras
 
     with extras.needed("serve"):
         import uvicorn
 
         from msg_modules.serving import app, connections
-    from msg_modules import sampling
+    from msg_modules.generator import sampling
 
     generator = sampling.load_generator(model)
     server, url = listening.listen(host, port)

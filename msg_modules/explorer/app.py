@@ -11,12 +11,12 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from msg_modules import scales, sheets
-from msg_modules.errors import ConfigError
-from msg_modules.explorer import pictures
+from msg_modules.common.errors import ConfigError
+from msg_modules.explorer import views
 from msg_modules.explorer.real_images import RealImages
-from msg_modules.latents import draw_latents, interpolate_latents
-from msg_modules.sampling import Generator
+from msg_modules.generator.latents import draw_latents, interpolate_latents
+from msg_modules.generator.sampling import Generator
+from msg_modules.pictures import scales, sheets
 
 _MAX_IMAGES, _MAX_STEPS = 256, 64
 _PAGE = pathlib.Path(__file__).parent / "page"
@@ -64,7 +64,7 @@ def create_app(
 
     def show(latents: np.ndarray) -> dict[str, Any]:
         images = generator.generate(latents)[-1]
-        return {"latents": latents.tolist(), "images": pictures.to_data_uris(images)}
+        return {"latents": latents.tolist(), "images": views.to_data_uris(images)}
 
     @app.get("/about")
     def about() -> dict[str, Any]:
@@ -72,7 +72,7 @@ def create_app(
         return {
             "model": str(generator.path),
             "directions": directions.tolist(),
-            "map_ticks": pictures.MAP_TICKS.tolist(),
+            "map_ticks": views.MAP_TICKS.tolist(),
             "num_real": 0 if real is None else len(real.images),
         }
 
@@ -93,12 +93,12 @@ def create_app(
     def image(latent: str) -> dict[str, list[str]]:
         """One image at all scales, smallest first."""
         pyramid = generator.generate(parse(latent))
-        return {"scales": [pictures.to_data_uris(scale)[0] for scale in pyramid]}
+        return {"scales": [views.to_data_uris(scale)[0] for scale in pyramid]}
 
     @app.get("/image.png")
     def image_png(latent: str) -> Response:
         """One image at all scales beside each other."""
-        return _png(pictures.scales_beside(generator.generate(parse(latent))))
+        return _png(views.scales_beside(generator.generate(parse(latent))))
 
     @app.get("/map")
     def plane(latent: str, across: int, up: int) -> dict[str, str]:
@@ -108,10 +108,10 @@ def create_app(
                 f"across and up are {across} and {up}; there are the directions 0 to"
                 f" {len(directions) - 1}."
             )
-        drawn = pictures.draw_map(
+        drawn = views.draw_map(
             generator, parse(latent)[0], directions[across], directions[up]
         )
-        return {"image": pictures.to_data_uri(drawn)}
+        return {"image": views.to_data_uri(drawn)}
 
     @app.get("/walk")
     def walk_images(start: str, end: str, steps: _Steps) -> Any:
@@ -128,7 +128,7 @@ def create_app(
     def walk_gif(start: str, end: str, steps: _Steps) -> Response:
         """The same one after the other."""
         drawn = generator.generate(walk(start, end, steps))[-1]
-        return Response(pictures.to_gif(drawn), media_type="image/gif")
+        return Response(views.to_gif(drawn), media_type="image/gif")
 
     if real is not None:
         _show_real_images(app, generator, real, parse)
@@ -147,14 +147,14 @@ def _show_real_images(
         """The training images that resemble an image, and how much they differ."""
         found = real.nearest(generator.generate(parse(latent))[-1][0])
         return {
-            "images": pictures.to_data_uris(found.images),
+            "images": views.to_data_uris(found.images),
             "differences": found.differences.tolist(),
         }
 
     @app.get("/real")
     def real_images(num_images: _Count) -> dict[str, list[str]]:
         """The first training images."""
-        return {"images": pictures.to_data_uris(real.images[:num_images])}
+        return {"images": views.to_data_uris(real.images[:num_images])}
 
     @app.get("/real.png")
     def real_png(num_images: _Count) -> Response:
@@ -164,4 +164,4 @@ def _show_real_images(
 
 
 def _png(picture: Any) -> Response:
-    return Response(pictures.to_png(picture), media_type="image/png")
+    return Response(views.to_png(picture), media_type="image/png")

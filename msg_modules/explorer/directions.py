@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import sklearn.decomposition
 
-from msg_modules.errors import RunError
-from msg_modules.latents import draw_latents
-from msg_modules.sampling import Generator
+from msg_modules.common.errors import RunError
+from msg_modules.generator.latents import draw_latents
+from msg_modules.generator.sampling import Generator
 
 _NUM_IMAGES = 2048
 

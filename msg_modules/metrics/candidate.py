@@ -7,10 +7,10 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from msg_modules.errors import ConfigError, RunError
+from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+from msg_modules.generator.sampling import Generator, load_generator
 from msg_modules.metrics.images import quantise
-from msg_modules.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
-from msg_modules.sampling import Generator, load_generator
 
 _CHUNK = 250
 # Rounding of a tanh.

@@ -12,16 +12,16 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import shutil
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from msg_modules.common import files
+from msg_modules.common.errors import RunError
 from msg_modules.configs import ClassifierConfig
-from msg_modules.errors import RunError
-from msg_modules.preprocessing import IMAGE_SIZE
+from msg_modules.data.preprocessing import IMAGE_SIZE
 
 # Raise it when the network or its training changes.
 EXTRACTOR = "cnn64-1"
@@ -117,15 +117,11 @@ class Classifier:
         Args:
           directory: Gets `classifier.keras` and `classifier.json`.
         """
-        target = pathlib.Path(directory)
-        part = target.with_name(f".{target.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        self._model.save(part / _MODEL_FILE)
-        info = json.dumps(dataclasses.asdict(self.info), indent=2)
-        (part / _INFO_FILE).write_text(info + "\n")
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
+        with files.directory_beside(pathlib.Path(directory)) as part:
+            part.mkdir()
+            self._model.save(part / _MODEL_FILE)
+            info = json.dumps(dataclasses.asdict(self.info), indent=2)
+            (part / _INFO_FILE).write_text(info + "\n")
 
 
 def train_classifier(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from msg_modules.preprocessing import IMAGE_SIZE
+from msg_modules.data.preprocessing import IMAGE_SIZE
 
 
 def quantise(images: np.ndarray) -> np.ndarray:

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from msg_modules.configs import EvaluateConfig
+from msg_modules.generator.sampling import Generator
 from msg_modules.metrics import candidate
 from msg_modules.metrics.yardstick import METRICS, Measurement, Yardstick
-from msg_modules.sampling import Generator
 
 MAIN_METRIC = "frechet_28"
 

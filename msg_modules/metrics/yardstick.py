@@ -9,10 +9,17 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from msg_modules.errors import RunError
-from msg_modules.metrics import classes, frechet, images, kernel, neighbours, scales
+from msg_modules.common.errors import RunError
+from msg_modules.data.preprocessing import IMAGE_SIZE, PYRAMID_SIZES
+from msg_modules.metrics import (
+    classes,
+    consistency,
+    frechet,
+    images,
+    kernel,
+    neighbours,
+)
 from msg_modules.metrics.classifier import Classifier
-from msg_modules.preprocessing import IMAGE_SIZE, PYRAMID_SIZES
 
 MAX_IMAGES = 10_000
 _FEWEST_IMAGES = 10
@@ -170,7 +177,7 @@ class Yardstick:
             "class_distance": classes.total_variation(shares, self.class_shares),
             **{
                 f"inconsistency_{size}": value
-                for size, value in scales.inconsistency(pyramid).items()
+                for size, value in consistency.inconsistency(pyramid).items()
             },
             **self._nearest(pyramid[-1], features),
         }

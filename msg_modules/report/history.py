@@ -6,15 +6,15 @@ import json
 import pathlib
 from typing import Any
 
-from msg_modules import draws, reporting
 from msg_modules.metrics.yardstick import Yardstick
+from msg_modules.training import draws, reporting
 
 
 def summarise(run_dir: pathlib.Path, yardstick: Yardstick) -> dict[str, Any]:
     """The training in figures.
 
     Args:
-      run_dir: Directory of the training, as `trainer.run_fn` leaves it.
+      run_dir: Directory of the training, as `training.run_fn` leaves it.
       yardstick: What its draws are measured with.
 
     Returns:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 
-from msg_modules import curves, reporting
 from msg_modules.metrics.yardstick import METRICS
+from msg_modules.pictures import curves
 from msg_modules.report import plots
-from msg_modules.report.pictures import Pictures
+from msg_modules.report.illustrations import Pictures
 from msg_modules.report.rendering import render
+from msg_modules.training import reporting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

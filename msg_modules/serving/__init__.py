@@ -1,0 +1,1 @@
+"""`msg-gan serve`: TensorFlow Serving's REST API for development."""

@@ -15,14 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from msg_modules import scales, sheets
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ServeLimits, require
-from msg_modules.errors import ConfigError
-from msg_modules.latents import draw_latents
-from msg_modules.sampling import Generator
+from msg_modules.generator.latents import draw_latents
+from msg_modules.generator.sampling import Generator
+from msg_modules.pictures import scales, sheets
 from msg_modules.serving import protocol
 from msg_modules.serving.batching import Batcher
-from msg_modules.serving.figures import Figures, Observed
+from msg_modules.serving.instruments import Figures, Observed
 from msg_modules.serving.limits import Limited
 from msg_modules.serving.versions import ServedModel, Version
 

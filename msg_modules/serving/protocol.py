@@ -13,11 +13,11 @@ from google.protobuf import json_format
 from pydantic import BaseModel, ConfigDict
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
-from msg_modules.errors import ConfigError
-from msg_modules.latents import draw_latents
-from msg_modules.preprocessing import PYRAMID_KEYS
-from msg_modules.sampling import Generator
+from msg_modules.data.preprocessing import PYRAMID_KEYS
+from msg_modules.generator.latents import draw_latents
+from msg_modules.generator.sampling import Generator
 
 Latents = list[float]
 

@@ -11,9 +11,10 @@ import pathlib
 import numpy as np
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-from msg_modules import console, saved_models
-from msg_modules.sampling import Generator, find_version, load_generator
-from msg_modules.serving.figures import Figures
+from msg_modules.common import console
+from msg_modules.generator import saved_models
+from msg_modules.generator.sampling import Generator, find_version, load_generator
+from msg_modules.serving.instruments import Figures
 
 
 class Version:

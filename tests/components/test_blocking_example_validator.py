@@ -14,7 +14,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.blocking_example_validator import component, executor
-from msg_modules.errors import RunError
+from msg_modules.common.errors import RunError
 from pipeline import pipeline
 from pipeline.configs import DataConfig, PipelineConfig
 

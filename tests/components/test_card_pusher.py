@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components.card_pusher import executor
-from msg_modules.errors import RunError
+from msg_modules.common.errors import RunError
 
 
 class Push:

@@ -24,9 +24,9 @@ from tfx.utils import proto_utils
 from components.card_pusher import executor as pusher_executor
 from components.classifier_trainer import executor as classifier_trainer
 from components.gan_evaluator import executor
-from msg_modules import sampling
+from msg_modules.common.errors import RunError
 from msg_modules.configs import ClassifierConfig, EvaluateConfig
-from msg_modules.errors import RunError
+from msg_modules.generator import sampling
 from msg_modules.metrics.yardstick import METRICS
 
 SIZES = (7, 14, 28)

@@ -18,8 +18,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline import kubeflow_jobs
 from pipeline.configs import KubeflowConfig
+from pipeline.kubeflow import job_objects
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
@@ -255,7 +255,7 @@ def test_the_service_account_may_run_the_trainers_jobs() -> None:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    for kind in kubeflow_jobs.KINDS.values():
+    for kind in job_objects.KINDS.values():
         assert granted[kind.group, kind.plural] == {"create", "get", "delete"}
     assert granted["", "pods"] == {"get", "list"}
     assert granted["", "pods/log"] == {"get"}

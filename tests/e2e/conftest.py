@@ -13,7 +13,7 @@ import pytest
 from local_pipeline import BLESS_ALL, Pipeline
 from selenium import webdriver
 
-from pipeline import local_cli
+from pipeline.local import command
 
 if TYPE_CHECKING:
     from kfp_emulation import Cluster, StepServer
@@ -28,7 +28,7 @@ def pipeline(
 ) -> Pipeline:
     """A pipeline root on which the command has run once."""
     pipeline = Pipeline(tmp_path_factory.mktemp("pipeline") / "root", garments_dir)
-    assert local_cli.main(pipeline.flags) == 0
+    assert command.main(pipeline.flags) == 0
     return pipeline
 
 

@@ -78,9 +78,9 @@ def test_missing_tfds_data_dir(
     monkeypatch.setenv("TFDS_DATA_DIR", "/nowhere/tfds")
     capsys.readouterr()
     flags = ["--pipeline-root", str(pipeline.root), "--data.dataset", "garments"]
-    from pipeline import local_cli
+    from pipeline.local import command
 
-    assert local_cli.main(flags) == 2
+    assert command.main(flags) == 2
     assert "TFDS_DATA_DIR is '/nowhere/tfds'" in capsys.readouterr().err
 
 
@@ -126,7 +126,7 @@ def test_corrupt_record(
 ) -> None:
     run = _fails(pipeline, capsys, "--data.data-dir", str(corrupt_dir), status=1)
     assert "TfdsExampleGen failed" in run.error
-    assert "garments/1.0.0" in run.error
+    assert "garments/2.0.0" in run.error
     assert str(corrupt_dir) in run.error
 
 
@@ -142,7 +142,7 @@ def test_a_failed_process_prints_one_line_and_no_traceback(
     )
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
-    assert line.startswith("error: TfdsExampleGen failed: garments/1.0.0")
+    assert line.startswith("error: TfdsExampleGen failed: garments/2.0.0")
     assert "Traceback" not in failed.stdout
 
 

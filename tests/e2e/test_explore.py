@@ -23,8 +23,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from msg_modules import dataset, latents, sampling, sheets
-from msg_modules.commands import inputs
+from msg_modules.data import reading
+from msg_modules.generator import latents, sampling
+from msg_modules.pictures import sheets
+from msg_modules.runs import layout
 
 pytest.importorskip("fastapi")
 
@@ -205,14 +207,15 @@ def test_a_person_explores(
     page.find("tab-real").click()
     page.wait_until(lambda: len(page.gallery("neighbours")) == 8)
     page.wait_until(lambda: len(page.gallery("beside-real")) == 48)
-    examples = dataset.load_pyramids(f"{inputs.find_examples(pipeline.root)}/*")[-1]
+    pattern = f"{layout.newest_examples(pipeline.root)}/*"
+    images = reading.load_pyramids(pattern)[-1]
     shown = generator.generate([latent + change])[-1]
-    distances = np.sqrt(np.mean((examples - shown) ** 2, axis=(1, 2, 3)))
-    nearest = examples[np.argmin(distances), ..., 0]
+    distances = np.sqrt(np.mean((images - shown) ** 2, axis=(1, 2, 3)))
+    nearest = images[np.argmin(distances), ..., 0]
     np.testing.assert_allclose(
         _pixels(page.gallery("neighbours")[0]), (nearest + 1) * 127.5, atol=0.6
     )
-    first = (examples[0, ..., 0] + 1) * 127.5
+    first = (images[0, ..., 0] + 1) * 127.5
     np.testing.assert_allclose(_pixels(page.gallery("beside-real")[0]), first, atol=0.6)
 
     assert browser.get_log("browser") == []

@@ -9,7 +9,7 @@ import pytest
 from local_pipeline import BLESS_ALL
 from tfx.orchestration import metadata
 
-from pipeline import local_cli
+from pipeline.local import command
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def test_all_of_fashion_mnist_goes_through_quickstart(
         "--evaluate.num-seeds": "1",
     }
     arguments = [word for flag in flags.items() for word in flag]
-    assert local_cli.main([*arguments, *BLESS_ALL]) == 0
+    assert command.main([*arguments, *BLESS_ALL]) == 0
     output = capsys.readouterr().out
     assert "Dataset fashion_mnist:" in output
     assert "garments" not in output

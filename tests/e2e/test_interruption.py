@@ -12,7 +12,7 @@ import time
 import pytest
 from local_pipeline import Pipeline
 
-from pipeline import local_cli
+from pipeline.local import command
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +76,7 @@ def pipeline(
 ) -> Pipeline:
     """A pipeline root of these tests' own: they push."""
     pipeline = Pipeline(tmp_path_factory.mktemp("interrupted"), garments_dir)
-    assert local_cli.main(pipeline.flags) == 0
+    assert command.main(pipeline.flags) == 0
     return pipeline
 
 

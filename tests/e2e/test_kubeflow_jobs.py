@@ -23,12 +23,13 @@ import tensorflow as tf
 from kfp_emulation import Cluster, Ended
 from kubernetes_server import Kubernetes, warm_up
 
-from msg_modules import reporting, sampling, trainer
+from msg_modules.common.errors import RunError
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.errors import RunError
-from msg_modules.gan import METRICS
-from pipeline import kubeflow_cli, kubeflow_trainer
+from msg_modules.gan.step import METRICS
+from msg_modules.generator import sampling
+from msg_modules.training import reporting, run_fn
 from pipeline.configs import KubeflowConfig
+from pipeline.kubeflow import command, job_trainer
 
 SIZES = (7, 14, 28)
 
@@ -110,7 +111,7 @@ def step(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """A function that is the Trainer's step; it takes fields of `KubeflowConfig`."""
-    monkeypatch.setattr(kubeflow_trainer, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(job_trainer, "_POLL_SECONDS", 0.05)
     examples = tmp_path / "artifact" / "Split-train" / "examples-00000-of-00001.gz"
     examples.parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(examples), "GZIP") as writer:
@@ -125,8 +126,8 @@ def step(
 
     def run(**fields: Any) -> None:
         config = KubeflowConfig(mount_path=str(tmp_path / "volume"), **fields)
-        settings = trainer.to_custom_config(ModelConfig(), TrainConfig(workers=2))
-        kubeflow_trainer.run_fn(
+        settings = run_fn.to_custom_config(ModelConfig(), TrainConfig(workers=2))
+        job_trainer.run_fn(
             types.SimpleNamespace(
                 custom_config={
                     **settings,
@@ -348,7 +349,7 @@ def compile_with(
 
     def compile_with(*more: str) -> pathlib.Path:
         path = tmp_path_factory.mktemp("package") / "pipeline.yaml"
-        assert kubeflow_cli.main([*flags, *more, "--output", str(path)]) == 0
+        assert command.main([*flags, *more, "--output", str(path)]) == 0
         return path
 
     return compile_with

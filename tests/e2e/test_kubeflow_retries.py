@@ -16,7 +16,8 @@ import pytest
 import tensorflow as tf
 from kfp_emulation import Cluster, StepServer, records
 
-from msg_modules import reporting, sampling
+from msg_modules.generator import sampling
+from msg_modules.training import reporting
 
 pytestmark = pytest.mark.slow
 

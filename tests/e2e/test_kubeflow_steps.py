@@ -18,7 +18,7 @@ import tensorflow as tf
 from kfp_emulation import Cluster, StepServer, records
 from local_pipeline import COMPONENTS
 
-from pipeline import kubeflow_cli
+from pipeline.kubeflow import command
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def test_compiled_in_two_processes_it_is_the_same(
     package: pathlib.Path, flags: list[str], tmp_path: pathlib.Path
 ) -> None:
     again = tmp_path / "again.yaml"
-    assert kubeflow_cli.main([*flags, "--output", str(again)]) == 0
+    assert command.main([*flags, "--output", str(again)]) == 0
     assert again.read_bytes() == package.read_bytes()
 
 
@@ -171,7 +171,7 @@ def test_beams_workers_in_processes_of_their_own(
         f"--beam.component-options=TfdsExampleGen=--{option}"
         for option in ("direct_running_mode=multi_processing", "direct_num_workers=2")
     ]
-    assert kubeflow_cli.main([*flags, *own, "--output", str(path)]) == 0
+    assert command.main([*flags, *own, "--output", str(path)]) == 0
     parallel = Cluster(path, tmp_path / "cluster", "minio://bucket/root", server)
     request = parallel.prepare("TfdsExampleGen")
     pid = parallel.start("TfdsExampleGen", request)

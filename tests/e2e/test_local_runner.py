@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -51,7 +52,7 @@ def test_lineage_tells_which_data_made_the_model(pipeline: Pipeline) -> None:
     assert examples, "the pushed model does not lead back to its examples"
     properties = examples[0].custom_properties
     assert properties["dataset"].string_value == "garments"
-    assert properties["dataset_version"].string_value == "1.0.0"
+    assert properties["dataset_version"].string_value == "2.0.0"
     assert properties["train_split"].string_value == "train[0:300]"
     assert properties["train_num_examples"].int_value == 300
     assert properties["eval_num_examples"].int_value == 300
@@ -108,16 +109,24 @@ def test_another_slice_is_ingested_anew(
     assert run.outcomes["Trainer"] == "done"
 
 
-def test_a_deleted_version_comes_back(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+def test_a_version_that_was_deleted_stays_deleted(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
 ) -> None:
     assert pipeline.run(capsys).status == 0
-    before = pipeline.versions
-    shutil.rmtree(pipeline.root / "serving")
-    run = pipeline.run(capsys)
-    assert run.status == 0
-    assert pipeline.versions
-    assert set(pipeline.versions) <= set(before)
+    serving, kept = pipeline.root / "serving", tmp_path / "serving"
+    shutil.move(serving, kept)
+    try:
+        run = pipeline.run(capsys)
+        assert run.status == 0
+        assert pipeline.versions == []
+        deleted, copy = re.search(
+            r"(\S+) was deleted .* copy (\S+) there", run.output
+        ).groups()
+        shutil.copytree(copy, deleted)
+        assert pipeline.versions == [pathlib.Path(deleted).name]
+    finally:
+        shutil.rmtree(serving, ignore_errors=True)
+        shutil.move(kept, serving)
 
 
 @pytest.mark.slow

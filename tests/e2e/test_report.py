@@ -81,7 +81,7 @@ def test_runs_are_listed_from_ml_metadata(
 
     lines = capsys.readouterr().out.splitlines()
     mine = [line for line in lines if line.startswith(pipeline.root.name)]
-    assert "garments:1.0.0" in mine[-1]
+    assert "garments:2.0.0" in mine[-1]
     assert mine[-1].split()[-1] == "no"
     assert "128" in mine[-1]  # 8 steps of 16 images
     assert any(line.split()[-2:] == ["yes", before[-1]] for line in mine)

@@ -15,7 +15,7 @@ from msg_modules.configs import ModelConfig, TrainConfig
 if TYPE_CHECKING:
     from server_process import Server
 
-    from msg_modules.sampling import Generator
+    from msg_modules.generator.sampling import Generator
 
 SIZES = (7, 14, 28)
 MODEL = ModelConfig(network="compact", latent_dim=8)
@@ -89,11 +89,11 @@ def write_examples() -> Callable[[pathlib.Path, Sequence[np.ndarray]], None]:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Six steps on one device without interruption. Copy its directory."""
-    from msg_modules import training
+    from msg_modules.training import loop
 
     directory = tmp_path_factory.mktemp("trained")
     pyramids = _make_pyramids(20, seed=1)
-    gan = training.train(MODEL, RECIPE, pyramids, directory)
+    gan = loop.train(MODEL, RECIPE, pyramids, directory)
     return Trained(gan, MODEL, RECIPE, pyramids, directory)
 
 
@@ -108,7 +108,7 @@ def serving_dir(
     trained: Trained, tmp_path_factory: pytest.TempPathFactory
 ) -> pathlib.Path:
     """A serving directory with the trained generator as version 7."""
-    from msg_modules import export
+    from msg_modules.generator import export
 
     directory = tmp_path_factory.mktemp("serving")
     export.export(
@@ -120,7 +120,7 @@ def serving_dir(
 @pytest.fixture(scope="session")
 def pushed(serving_dir: pathlib.Path) -> Generator:
     """The generator of `serving_dir`."""
-    from msg_modules import sampling
+    from msg_modules.generator import sampling
 
     return sampling.load_generator(serving_dir)
 

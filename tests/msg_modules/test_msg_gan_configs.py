@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.errors import ConfigError
 
 
 def test_defaults_are_valid_and_frozen():

@@ -11,8 +11,8 @@ from tfx.dsl.compiler import compiler
 from tfx.orchestration.local import runner_utils
 from tfx.proto.orchestration import executable_spec_pb2
 
-from pipeline import local_cli
 from pipeline.configs import BEAM_STEPS, BeamConfig, DataConfig, PipelineConfig
+from pipeline.local import command
 from pipeline.pipeline import create_pipeline
 
 CLUSTER = BeamConfig(
@@ -27,7 +27,7 @@ CLUSTER = BeamConfig(
 
 def _arguments(beam: BeamConfig) -> dict[str, list[str]]:
     """What the local runner gives the executor of each step that runs on Beam."""
-    data = DataConfig(dataset="garments:1.0.0", num_classes=10)
+    data = DataConfig(dataset="garments:2.0.0", num_classes=10)
     pipeline = create_pipeline(PipelineConfig(data=data, beam=beam))
     compiled = compiler.Compiler().compile(pipeline)
     deployment = runner_utils.extract_local_deployment_config(compiled)
@@ -118,4 +118,4 @@ def test_beam_knows_the_runners(runner: str) -> None:
 def test_what_beam_has_not_got_is_refused(
     flags: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert_refused(local_cli.main, flags, words, capsys)
+    assert_refused(command.main, flags, words, capsys)

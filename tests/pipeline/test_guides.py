@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 from kubeflow_server import Kubeflow
 
-from pipeline import cli, kubeflow_cli
+from pipeline import flags
+from pipeline.kubeflow.command import main
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 GUIDES = ("kubeflow.md", "beam.md")
@@ -57,7 +58,7 @@ def test_the_runner_does_what_the_guides_tell_it(
     for command in _commands("kubeflow_runner.py"):
         words = _arguments(command, "kubeflow_runner.py")
         words = [w.replace("http://localhost:8888", server.url) for w in words]
-        assert kubeflow_cli.main(words) == 0, command
+        assert main(words) == 0, command
     assert {path.name for path in tmp_path.iterdir()} >= {
         "pipeline.yaml",
         "pipeline.json",
@@ -68,7 +69,7 @@ def test_the_runner_does_what_the_guides_tell_it(
 def test_the_local_runner_knows_the_flags() -> None:
     for command in _commands("local_runner.py"):
         words = _arguments(command, "local_runner.py")
-        cli.parse(cli.RunnerArgs, words, prog="local_runner.py", description="")
+        flags.parse(flags.RunnerArgs, words, prog="local_runner.py", description="")
 
 
 def test_make_has_the_targets() -> None:
@@ -98,7 +99,7 @@ def test_what_is_applied_is_there() -> None:
 def test_each_flag_that_is_named_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("compile", "submit", "schedule", "upload", "status", "wait"):
         with pytest.raises(SystemExit):
-            kubeflow_cli.main([command, "--help"])
+            main([command, "--help"])
     known = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
     text = (REPOSITORY / "docs" / "kubeflow.md").read_text()
     # Those at the beginning of what is set as code: later ones may be kubectl's.

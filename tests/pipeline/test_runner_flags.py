@@ -8,12 +8,13 @@ import sys
 import pytest
 from refusals import status_of
 
-from pipeline import cli, local_cli
+from pipeline import flags
 from pipeline.configs import PRESETS
+from pipeline.local import command
 
 
-def _parse(*argv: str) -> cli.RunnerArgs:
-    return cli.parse(cli.RunnerArgs, argv, prog="runner", description="runs")
+def _parse(*argv: str) -> flags.RunnerArgs:
+    return flags.parse(flags.RunnerArgs, argv, prog="runner", description="runs")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -67,7 +68,7 @@ def test_tutorial_is_the_articles_recipe() -> None:
 def test_wrong_flag_ends_with_status_2_and_names_it(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert status_of(local_cli.main, flags) == 2
+    assert status_of(command.main, flags) == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert flags[0].lstrip("-").split(".")[-1].replace("-", "_") in error.replace(
@@ -78,9 +79,9 @@ def test_wrong_flag_ends_with_status_2_and_names_it(
 def test_help_shows_defaults_and_imports_neither_tensorflow_nor_tfx() -> None:
     code = (
         "import sys\n"
-        "from pipeline import local_cli\n"
+        "from pipeline.local import command\n"
         "try:\n"
-        "    local_cli.main(['--help', '--preset', 'tutorial'])\n"
+        "    command.main(['--help', '--preset', 'tutorial'])\n"
         "except SystemExit as e:\n"
         "    assert not e.code\n"
         "sys.exit('tensorflow' in sys.modules or 'tfx' in sys.modules)\n"
@@ -101,7 +102,7 @@ def test_a_process_of_a_job_is_told_to_train_without_the_pipeline(
         '{"cluster": {"worker": ["a:1", "b:1"]},'
         ' "task": {"type": "worker", "index": 1}}',
     )
-    assert local_cli.main([]) == 2
+    assert command.main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "TF_CONFIG" in line
     assert "msg-gan train" in line

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 import scipy.stats
 
-from msg_modules.metrics import classes, scales
+from msg_modules.metrics import classes, consistency
 
 
 def test_histogram_counts_the_largest_logit() -> None:
@@ -54,20 +54,20 @@ def large() -> np.ndarray:
 
 
 def test_consistent_scales(large: np.ndarray) -> None:
-    assert scales.inconsistency(_pyramid(large)) == pytest.approx(
+    assert consistency.inconsistency(_pyramid(large)) == pytest.approx(
         {7: 0, 14: 0}, abs=1e-6
     )
 
 
 def test_a_shift_of_brightness_is_found_in_its_scale(large: np.ndarray) -> None:
     small, middle, _ = _pyramid(large)
-    found = scales.inconsistency([small + 0.25, middle, large])
+    found = consistency.inconsistency([small + 0.25, middle, large])
     assert found == pytest.approx({7: 0.25, 14: 0}, abs=1e-6)
 
 
 def test_scales_of_other_images(large: np.ndarray) -> None:
     small, middle, _ = _pyramid(large)
-    found = scales.inconsistency([small, middle[::-1], large])
+    found = consistency.inconsistency([small, middle[::-1], large])
     assert found[7] == pytest.approx(0, abs=1e-6)
     # Two independent means of four uniform values.
     assert found[14] == pytest.approx(np.sqrt(2 * (1 / 3) / 4), rel=0.01)
@@ -77,5 +77,5 @@ def test_agrees_with_pillow_at_half_the_size(large: np.ndarray) -> None:
     image = PIL.Image.fromarray(large[0, ..., 0], mode="F")
     half = np.asarray(image.resize([14, 14], PIL.Image.Resampling.BOX))[None, ..., None]
     small = _pyramid(large[:1])[0]
-    found = scales.inconsistency([small, half, large[:1]])
+    found = consistency.inconsistency([small, half, large[:1]])
     assert found[14] == pytest.approx(0, abs=1e-6)

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.configs import ClassifierConfig
-from msg_modules.errors import ConfigError, RunError
 from msg_modules.metrics import classifier
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import EvaluateConfig
-from msg_modules.errors import ConfigError
 from msg_modules.metrics import judge
 
 OFF: dict[str, Any] = {

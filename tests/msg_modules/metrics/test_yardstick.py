@@ -7,9 +7,9 @@ import pytest
 import scipy.ndimage
 import tensorflow as tf
 
-from msg_modules.errors import RunError
+from msg_modules.common.errors import RunError
+from msg_modules.data.preprocessing import make_pyramid
 from msg_modules.metrics.yardstick import METRICS, Yardstick
-from msg_modules.preprocessing import make_pyramid
 
 NUM = 200
 

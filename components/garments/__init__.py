@@ -1,8 +1,0 @@
-"""Drawn clothes, an offline stand-in for Fashion-MNIST.
-
-Importing this package registers the TFDS builder `garments`.
-"""
-
-from components.garments.builder import Garments
-
-__all__ = ["Garments"]

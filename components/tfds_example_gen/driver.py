@@ -1,0 +1,42 @@
+"""What TFX asks before it looks into the cache: which data there are."""
+
+from __future__ import annotations
+
+from tfx.dsl.components.base import base_driver
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import base_driver as portable_driver
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
+
+from components.tfds_example_gen import sources
+
+
+class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
+    """Driver of `TfdsExampleGen`.
+
+    Prepares the dataset where needed and makes the fingerprint of its files one of the
+    execution's properties: other data are another input, whatever their name and
+    version. Kubeflow Pipelines runs no drivers; there the executor prepares it.
+    """
+
+    def __init__(self, mlmd_connection: metadata.Metadata):
+        """Creates the driver; TFX does."""
+        portable_driver.BaseDriver.__init__(self, mlmd_connection)
+
+    def run(
+        self, execution_info: data_types.ExecutionInfo
+    ) -> driver_output_pb2.DriverOutput:
+        """Adds `data_fingerprint` to the properties.
+
+        Raises:
+          RunError: If the dataset cannot be prepared.
+        """
+        properties = execution_info.exec_properties
+        builder = sources.load_builder(
+            properties["dataset"], properties.get("data_dir")
+        )
+        sources.prepare(builder)
+        output = driver_output_pb2.DriverOutput()
+        value = output.exec_properties["data_fingerprint"]
+        value.string_value = sources.fingerprint(builder)
+        return output

@@ -1,0 +1,258 @@
+"""Commands that draw: a generator's images, training images, a training's sheets."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msg_modules.commands import outputs
+from msg_modules.common import console
+from msg_modules.common.errors import ConfigError
+from msg_modules.configs import require
+from msg_modules.pictures import scales
+from msg_modules.pictures.scales import Scale
+from msg_modules.runs import layout
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+
+    from msg_modules.generator.sampling import Generator
+
+_MOVING = (".gif", outputs.VIDEO_SUFFIX)
+_MAX_STEPS = 10_000
+_ENLARGED = 4
+
+
+def sample(
+    model: pathlib.Path,
+    output: pathlib.Path,
+    num_images: int = 64,
+    seed: int = 0,
+    scale: Scale = "28",
+    truncation: float = 1.0,
+    force: bool = False,
+) -> None:
+    """Draws images with a pushed generator.
+
+    Args:
+      model: Serving directory, of which the newest version is taken, or one version.
+      output: The picture to write, such as grid.png; or images.npz, which takes any
+        number of images: arrays `image_28` and so on, uint8 `[N, size, size, 1]`.
+      num_images: How many images, at most 10000 in a picture.
+      seed: The same seed draws the same images.
+      scale: Size of the images, or all three below each other.
+      truncation: From 1 to 0: less variety, fewer failures.
+      force: Overwrite an existing file.
+    """
+    from msg_modules.generator import latents
+
+    is_archive = output.suffix.lower() == outputs.ARCHIVE_SUFFIX
+    if not is_archive:
+        outputs.check_count(num_images)
+    latents.check_request(num_images, seed, truncation)
+    outputs.check_name(output, "grid.png or images.npz", False, outputs.ARCHIVE_SUFFIX)
+    outputs.check_free(output, force)
+    from msg_modules.generator import sampling
+    from msg_modules.pictures import archives, sheets
+
+    generator = sampling.load_generator(model)
+    batches = _draw(generator, num_images, seed, truncation, scale)
+    if not is_archive:
+        columns = sheets.count_columns(num_images)
+        outputs.save(sheets.pyramid_sheet(_join(batches), columns), output)
+        return
+    arrays = (
+        {f"image_{part.shape[1]}": sheets.to_uint8(part) for part in batch}
+        for batch in batches
+    )
+    with outputs.writing(output):
+        archives.write_npz(output, num_images, arrays)
+    console.say(f"{output}: {num_images:,} images")
+
+
+def interpolate(
+    model: pathlib.Path,
+    output: pathlib.Path,
+    seeds: tuple[int, ...] = (0, 1),
+    steps: int = 24,
+    scale: Scale = "28",
+    truncation: float = 1.0,
+    straight: bool = False,
+    force: bool = False,
+) -> None:
+    """Draws the way from one image to another, and on to further ones.
+
+    Args:
+      model: Serving directory, of which the newest version is taken, or one version.
+      output: walk.gif moves, and so does walk.mp4 (extra `video`); a picture such as
+        walk.png has the images beside each other; walk.npz has arrays `image_28`
+        and so on, uint8 `[N, size, size, 1]`.
+      seeds: Each names the first image that `sample` draws of it. Name the first one
+        again at the end to come back.
+      steps: Images from one to the next, both included.
+      scale: Size of the images, or all three below each other.
+      truncation: From 1 to 0: less variety, fewer failures.
+      straight: On a straight line, not along the great circle.
+      force: Overwrite an existing file.
+    """
+    from msg_modules.generator import latents
+
+    require(len(seeds) >= 2, "seeds", seeds, "at least two")
+    for seed in seeds:
+        latents.check_request(1, seed, truncation)
+    most = _MAX_STEPS // (len(seeds) - 1)
+    require(2 <= steps <= most, "steps", steps, f"between 2 and {most}")
+    suffix = output.suffix.lower()
+    others = (outputs.ARCHIVE_SUFFIX, outputs.VIDEO_SUFFIX)
+    outputs.check_name(output, "walk.gif, walk.png or walk.npz", False, *others)
+    outputs.check_free(output, force)
+    if suffix == outputs.VIDEO_SUFFIX:
+        from msg_modules.pictures import video
+
+        video.check_installed()
+    import numpy as np
+
+    from msg_modules.generator import sampling
+    from msg_modules.pictures import archives, sheets
+
+    generator = sampling.load_generator(model)
+    ends = [
+        latents.draw_latents(1, generator.latent_dim, seed, truncation)[0]
+        for seed in seeds
+    ]
+    parts = []
+    for number, (start, end) in enumerate(itertools.pairwise(ends)):
+        part = latents.interpolate_latents(start, end, steps, not straight)
+        parts.append(part[1:] if number else part)
+    pyramid = scales.choose(generator.generate(np.concatenate(parts)), scale)
+    count = len(pyramid[0])
+    if suffix == outputs.ARCHIVE_SUFFIX:
+        arrays = {f"image_{part.shape[1]}": sheets.to_uint8(part) for part in pyramid}
+        with outputs.writing(output):
+            archives.write_npz(output, count, [arrays])
+    elif suffix in _MOVING:
+        frames = [
+            _enlarge(sheets.pyramid_sheet([part[i : i + 1] for part in pyramid], 1))
+            for i in range(count)
+        ]
+        with outputs.writing(output):
+            if suffix == outputs.VIDEO_SUFFIX:
+                video.save_video(frames, output)
+            else:
+                sheets.save_animation(frames, output)
+    else:
+        outputs.save(sheets.pyramid_sheet(pyramid, min(count, steps)), output)
+        return
+    console.say(f"{output}: {count} images")
+
+
+def sheet(
+    model: pathlib.Path,
+    output: pathlib.Path,
+    run: pathlib.Path | None = None,
+    num_images: int = 40,
+    seed: int = 0,
+    truncation: float = 1.0,
+    force: bool = False,
+) -> None:
+    """Draws images at all three scales, beside training images where a run has them.
+
+    Args:
+      model: Serving directory, of which the newest version is taken, or one version.
+      output: The picture to write, such as sheet.png.
+      run: Pipeline root of a run that has passed Transform, for the training images.
+      num_images: How many images of each, at most 10000.
+      seed: The same seed draws the same images.
+      truncation: From 1 to 0: less variety, fewer failures.
+      force: Overwrite an existing picture.
+    """
+    from msg_modules.generator import latents
+
+    outputs.check_count(num_images)
+    latents.check_request(num_images, seed, truncation)
+    outputs.check_name(output, "sheet.png")
+    outputs.check_free(output, force)
+    examples = None if run is None else layout.newest_examples(run)
+    from msg_modules.generator import sampling
+    from msg_modules.pictures import sheets
+
+    generator = sampling.load_generator(model)
+    drawn = _join(_draw(generator, num_images, seed, truncation, "all"))
+    pictures, captions = [sheets.pyramid_sheet(drawn)], ["generated images"]
+    if examples is not None:
+        pictures.insert(0, sheets.pyramid_sheet(_load(examples, num_images)))
+        captions.insert(0, "training images")
+    outputs.save(sheets.side_by_side(pictures, captions), output)
+
+
+def real(
+    run: pathlib.Path, output: pathlib.Path, num_images: int = 40, force: bool = False
+) -> None:
+    """Draws training images at all three scales, as the discriminator sees them.
+
+    Args:
+      run: Pipeline root of a run that has passed Transform.
+      output: The picture to write, such as real.png.
+      num_images: How many images, at most 10000.
+      force: Overwrite an existing picture.
+    """
+    outputs.check_count(num_images)
+    outputs.check_name(output, "grid.png")
+    outputs.check_free(output, force)
+    examples = layout.newest_examples(run)
+    from msg_modules.pictures import sheets
+
+    outputs.save(sheets.pyramid_sheet(_load(examples, num_images)), output)
+
+
+def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> None:
+    """Animates the sheets that a training draws from the same latents.
+
+    Args:
+      run: Pipeline root, or the `--train.checkpoint-dir` of a training; the
+        training may still go on.
+      output: The GIF to write, such as training.gif.
+      force: Overwrite an existing GIF.
+    """
+    outputs.check_name(output, "training.gif", animated=True)
+    outputs.check_free(output, force)
+    newest = layout.newest_samples(run)
+    from msg_modules.pictures import sheets
+
+    frames = sheets.read_steps(newest)
+    if not frames:
+        raise ConfigError(f"The training in {str(newest)!r} has drawn no sheet yet.")
+    with outputs.writing(output):
+        sheets.save_animation(frames, output)
+    console.say(f"{output}: {len(frames)} sheets")
+
+
+def _draw(
+    generator: Generator, num_images: int, seed: int, truncation: float, scale: Scale
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Batches of the chosen scales, while a bar shows how far it is."""
+    done = 0
+    with console.progress("Drawing", num_images) as report:
+        for pyramid in generator.stream(num_images, seed, truncation):
+            yield scales.choose(pyramid, scale)
+            done += len(pyramid[0])
+            report(done)
+
+
+def _join(batches: Iterator[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    import numpy as np
+
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+def _enlarge(picture: PIL.Image.Image) -> PIL.Image.Image:
+    return picture.resize([_ENLARGED * side for side in picture.size], resample=0)
+
+
+def _load(examples: pathlib.Path, num_images: int) -> list[np.ndarray]:
+    from msg_modules.data import reading
+
+    return [part[:num_images] for part in reading.load_pyramids(f"{examples}/*")]

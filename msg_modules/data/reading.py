@@ -1,0 +1,74 @@
+"""Reading what Transform wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.common.errors import RunError
+from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+
+_PARSE_BATCH = 1024
+
+
+def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
+    """Reads all pyramids of a split into memory; 4 KB for each image.
+
+    Args:
+      file_pattern: Gzipped TFRecord files of what Transform wrote.
+
+    Returns:
+      float32 `[num_images, size, size, 1]` for each scale, smallest first.
+
+    Raises:
+      RunError: If there is no file, no example, or a file is damaged.
+    """
+    features = {
+        key: tf.io.FixedLenFeature([size, size, 1], tf.float32)
+        for key, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
+    }
+    arrays = _read(file_pattern, features)
+    return tuple(arrays[key] for key in PYRAMID_KEYS)
+
+
+def load_labels(file_pattern: str | Sequence[str]) -> np.ndarray:
+    """Reads the labels of a split, in the order of `load_pyramids`.
+
+    Args:
+      file_pattern: Gzipped TFRecord files of what Transform wrote.
+
+    Returns:
+      int64 `[num_images]`.
+
+    Raises:
+      RunError: If there is no file, no example, or a file is damaged.
+    """
+    return _read(file_pattern, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"]
+
+
+def _read(
+    file_pattern: str | Sequence[str], features: dict[str, tf.io.FixedLenFeature]
+) -> dict[str, np.ndarray]:
+    files = tf.io.gfile.glob(file_pattern)
+    try:
+        batches = list(
+            # The order of the files is the order of the images, which a
+            # resumed training relies on.
+            tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+            .batch(_PARSE_BATCH)
+            .map(
+                lambda records: tf.io.parse_example(records, features),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .as_numpy_iterator()
+        )
+    except tf.errors.OpError as e:
+        raise RunError(
+            f"The transformed examples {file_pattern} cannot be read ({e.message});"
+            " delete the directory above their split and run the pipeline again."
+        ) from e
+    if not batches:
+        raise RunError(f"There are no transformed examples in {file_pattern}.")
+    return {key: np.concatenate([batch[key] for batch in batches]) for key in features}

@@ -1,0 +1,90 @@
+"""Pictures as a page shows them and a person saves them; nothing is kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import PIL.Image
+
+from msg_modules.generator.sampling import Generator, to_pictures
+from msg_modules.pictures import sheets
+
+# Coordinates along a side of the map; most standard normal ones lie between.
+MAP_TICKS = np.linspace(-3, 3, 13)
+_SIDE = 280
+_GAP = 8
+
+
+def to_png(picture: PIL.Image.Image) -> bytes:
+    """A picture as the content of a PNG file."""
+    content = io.BytesIO()
+    picture.save(content, "png")
+    return content.getvalue()
+
+
+def to_data_uri(picture: PIL.Image.Image) -> str:
+    """A picture as an address that contains it."""
+    return "data:image/png;base64," + base64.b64encode(to_png(picture)).decode()
+
+
+def to_data_uris(images: np.ndarray) -> list[str]:
+    """Images as `to_data_uri` has them, one pixel for each value.
+
+    Args:
+      images: `[num_images, size, size, 1]` in [-1, 1].
+    """
+    return [to_data_uri(picture) for picture in to_pictures(images)]
+
+
+def to_gif(images: np.ndarray) -> bytes:
+    """Images one after the other, enlarged, as the content of a GIF file.
+
+    Args:
+      images: `[num_images, size, size, 1]` in [-1, 1].
+    """
+    content = io.BytesIO()
+    frames = [_enlarge(picture) for picture in to_pictures(images)]
+    frames[0].save(content, "gif", **sheets.animation_options(frames))
+    return content.getvalue()
+
+
+def scales_beside(pyramid: Sequence[np.ndarray]) -> PIL.Image.Image:
+    """One image at all scales, enlarged to one size, smallest first.
+
+    Args:
+      pyramid: `[1, size, size, 1]` in [-1, 1] for each scale.
+    """
+    width = len(pyramid) * (_SIDE + _GAP) - _GAP
+    picture = PIL.Image.new("L", (width, _SIDE), 255)
+    for place, scale in enumerate(pyramid):
+        picture.paste(_enlarge(to_pictures(scale)[0]), (place * (_SIDE + _GAP), 0))
+    return picture
+
+
+def draw_map(
+    generator: Generator, centre: np.ndarray, across: np.ndarray, up: np.ndarray
+) -> PIL.Image.Image:
+    """A plane through the latent space, drawn as a mosaic.
+
+    Args:
+      generator: Draws the images.
+      centre: float32 `[latent_dim]`, shown in the middle.
+      across: float32 `[latent_dim]`, the direction from left to right.
+      up: float32 `[latent_dim]`, the direction from the bottom to the top.
+
+    Returns:
+      A grey picture with an image for each pair of `MAP_TICKS`, without gaps.
+    """
+    right, top = np.meshgrid(MAP_TICKS, MAP_TICKS[::-1])
+    offsets = right.reshape(-1, 1) * across + top.reshape(-1, 1) * up
+    images = sheets.to_uint8(generator.generate(centre + offsets)[-1])
+    ticks, size = len(MAP_TICKS), images.shape[1]
+    rows = images.reshape(ticks, ticks, size, size).swapaxes(1, 2)
+    return PIL.Image.fromarray(rows.reshape(ticks * size, ticks * size))
+
+
+def _enlarge(picture: PIL.Image.Image) -> PIL.Image.Image:
+    return picture.resize((_SIDE, _SIDE), PIL.Image.Resampling.NEAREST)

@@ -1,0 +1,1 @@
+"""The networks, their losses and penalties, and one training step."""

@@ -1,0 +1,64 @@
+"""The networks of the article, layer by layer."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+
+_DROPOUT_RATE = 0.3
+
+
+def build(latent_dim: int) -> tuple[keras.Model, keras.Model]:
+    """The article's generator and discriminator; see `models.build`."""
+    return build_generator(latent_dim), build_discriminator()
+
+
+def build_generator(latent_dim: int) -> keras.Model:
+    """5x5 transposed convolutions; 4,197,763 parameters at 100 latents."""
+    latents = keras.Input([latent_dim], name="latents")
+    x = layers.Dense(7 * 7 * 256)(latents)
+    x = layers.BatchNormalization()(x)
+    x = layers.LeakyReLU()(x)
+    x = layers.Reshape([7, 7, 256])(x)
+    pyramid = []
+    for name, strides in zip(PYRAMID_KEYS, (1, 2, 2), strict=True):
+        x = layers.Conv2DTranspose(128, 5, strides=strides, padding="same")(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.LeakyReLU()(x)
+        x = layers.Conv2D(128, 5, padding="same")(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.LeakyReLU()(x)
+        pyramid.append(
+            layers.Conv2DTranspose(
+                1, 5, padding="same", activation="tanh", dtype="float32", name=name
+            )(x)
+        )
+    return keras.Model(latents, pyramid, name="generator")
+
+
+def build_discriminator() -> keras.Model:
+    """One entrance for each scale, the largest first; 988,865 parameters."""
+    pyramid = [
+        keras.Input([size, size, 1], name=name)
+        for name, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
+    ]
+    x = None
+    for image in reversed(pyramid):
+        entrance = _conv_block(image, 64, kernel_size=5, strides=2)
+        x = entrance if x is None else layers.Concatenate()([x, entrance])
+        x = _conv_block(x, 128, kernel_size=3)
+        x = _conv_block(x, 64, kernel_size=5, strides=2)
+    x = layers.Flatten()(x)
+    return keras.Model(
+        pyramid, layers.Dense(1, dtype="float32")(x), name="discriminator"
+    )
+
+
+def _conv_block(
+    x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1
+) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same")(x)
+    x = layers.LeakyReLU()(x)
+    return layers.Dropout(_DROPOUT_RATE)(x)

@@ -1,0 +1,66 @@
+"""A pushed generator for other runtimes: ONNX and LiteRT (once TensorFlow Lite)."""
+
+from __future__ import annotations
+
+import pathlib
+
+import tensorflow as tf
+
+from msg_modules.common import extras
+from msg_modules.data.preprocessing import PYRAMID_KEYS
+from msg_modules.generator import sampling
+
+
+def to_onnx(version: pathlib.Path) -> bytes:
+    """Converts the signature `serving_default`.
+
+    Args:
+      version: A version directory.
+
+    Returns:
+      An ONNX model: `latents` float32 `[N, latent_dim]` -> `image_7`, `image_14`,
+      `image_28`; without the signature `sample`, whose random numbers are
+      TensorFlow's.
+
+    Raises:
+      ConfigError: If there is no generator, or the extra `onnx` is not installed.
+    """
+    with extras.needed("onnx"):
+        import tf2onnx
+    draw = _function(sampling.load_generator(version), batch_size=None)
+    model, _ = tf2onnx.convert.from_function(draw, draw.input_signature)
+    return model.SerializeToString()
+
+
+def to_litert(version: pathlib.Path, batch_size: int = 1) -> bytes:
+    """Converts the signature `serving_default`.
+
+    Args:
+      version: A version directory.
+      batch_size: Images that are drawn at once. It is fixed: LiteRT's own
+        operations need to know the shapes.
+
+    Returns:
+      A LiteRT model with the signature `serving_default`: `latents` float32
+      `[batch_size, latent_dim]` -> `image_7`, `image_14`, `image_28`.
+
+    Raises:
+      ConfigError: If there is no generator.
+    """
+    generator = sampling.load_generator(version)
+    draw = _function(generator, batch_size).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([draw], generator.model)
+    return converter.convert()
+
+
+def _function(
+    generator: sampling.Generator, batch_size: int | None
+) -> tf.types.experimental.PolymorphicFunction:
+    latents = tf.TensorSpec([batch_size, generator.latent_dim], tf.float32, "latents")
+
+    @tf.function(input_signature=[latents])
+    def draw(latents: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = generator.model.signatures["serving_default"](latents=latents)
+        return {key: images[key] for key in PYRAMID_KEYS}
+
+    return draw

@@ -1,0 +1,1 @@
+"""Image pyramids as pictures, archives, animations and videos."""

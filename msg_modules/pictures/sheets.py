@@ -1,0 +1,189 @@
+"""Pictures of pyramids: sheets, and sheets over time."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+import tensorflow as tf
+
+from msg_modules.common import files
+
+_CELL = 56
+_GAP = 4
+_BACKGROUND = 96
+_SECONDS_OF_ANIMATION = 8.0
+_REAL_NAME = "real.png"
+_CAPTION_HEIGHT = 30
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Maps [-1, 1] to 0..255, rounded to the nearest and clipped."""
+    return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def count_columns(num_images: int) -> int:
+    """How many images of a sheet are in a row: a square, and eight at least."""
+    return min(num_images, max(8, round(num_images**0.5)))
+
+
+def pyramid_sheet(pyramid: Sequence[np.ndarray], columns: int = 10) -> PIL.Image.Image:
+    """Draws some images, the scales of an image below each other.
+
+    Args:
+      pyramid: `[num_images, size, size, 1]` in [-1, 1] for each scale.
+      columns: Images in a row.
+
+    Returns:
+      A grey picture; every scale is enlarged, its pixels kept as squares.
+    """
+    num_images = len(pyramid[0])
+    rows = []
+    for start in range(0, num_images, columns):
+        for scale in pyramid:
+            rows.append(_row(scale[start : start + columns], columns))
+            rows.append(np.full([_GAP // 2, rows[-1].shape[1]], _BACKGROUND, np.uint8))
+        rows.append(np.full([_GAP, rows[-1].shape[1]], _BACKGROUND, np.uint8))
+    return PIL.Image.fromarray(
+        np.pad(np.vstack(rows), _GAP, constant_values=_BACKGROUND), mode="L"
+    )
+
+
+def _row(images: np.ndarray, columns: int) -> np.ndarray:
+    cells = []
+    for image in to_uint8(images)[..., 0]:
+        factor = _CELL // image.shape[0]
+        cells.append(np.kron(image, np.ones([factor, factor], np.uint8)))
+    while len(cells) < columns:
+        cells.append(np.full([_CELL, _CELL], _BACKGROUND, np.uint8))
+    gap = np.full([_CELL, _GAP // 2], _BACKGROUND, np.uint8)
+    return np.hstack([part for cell in cells for part in (cell, gap)])
+
+
+def side_by_side(
+    pictures: Sequence[PIL.Image.Image], captions: Sequence[str]
+) -> PIL.Image.Image:
+    """Puts pictures beside each other, each under its caption."""
+    width = sum(picture.width for picture in pictures)
+    height = max(picture.height for picture in pictures)
+    sheet = PIL.Image.new("L", [width, height + _CAPTION_HEIGHT], _BACKGROUND)
+    draw = PIL.ImageDraw.Draw(sheet)
+    font = PIL.ImageFont.load_default(size=_CAPTION_HEIGHT * 2 // 3)
+    left = 0
+    for picture, caption in zip(pictures, captions, strict=True):
+        middle = (left + picture.width // 2, _CAPTION_HEIGHT // 2)
+        draw.text(middle, caption, fill=255, font=font, anchor="mm")
+        sheet.paste(picture, (left, _CAPTION_HEIGHT))
+        left += picture.width
+    return sheet
+
+
+def save_image(image: PIL.Image.Image, path: pathlib.Path, **options: Any) -> None:
+    """Writes a picture beside its place and renames it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.beside(path) as part:
+        image.save(part, **options)
+
+
+def save_animation(frames: Sequence[PIL.Image.Image], path: pathlib.Path) -> None:
+    """Writes pictures of one size as an animated GIF that runs for ever.
+
+    Args:
+      frames: The pictures, first to last; the last one stays longer.
+      path: The GIF.
+
+    Raises:
+      ValueError: If there is no picture.
+    """
+    options = animation_options(frames)
+    save_image(frames[0], path, **options)
+
+
+def animation_options(frames: Sequence[PIL.Image.Image]) -> dict[str, Any]:
+    """With what the first of some pictures is saved so that all move.
+
+    Args:
+      frames: The pictures, first to last.
+
+    Returns:
+      Arguments of `PIL.Image.Image.save`.
+
+    Raises:
+      ValueError: If there is no picture.
+    """
+    if not frames:
+        raise ValueError("There is no picture to animate.")
+    each = max(40, int(1000 * _SECONDS_OF_ANIMATION / len(frames)))
+    return {
+        "save_all": True,
+        "append_images": list(frames[1:]),
+        "duration": [each] * (len(frames) - 1) + [2000],
+        "loop": 0,
+    }
+
+
+class SampleSheets:
+    """Sheets from the same latents while the generator learns."""
+
+    def __init__(
+        self, directory: pathlib.Path, num_images: int, latent_dim: int, seed: int
+    ):
+        """Chooses the latents.
+
+        Args:
+          directory: Gets `real.png` and `step-00000250.png` and so on.
+          num_images: Images on a sheet.
+          latent_dim: Length of a latent vector.
+          seed: Seed of the latents.
+        """
+        self._directory = directory
+        self._num_images = num_images
+        self._latents = tf.random.stateless_normal(
+            [num_images, latent_dim], seed=[seed, -1]
+        )
+
+    def drop_after(self, step: int) -> None:
+        """Removes the sheets of later steps, which the training draws again."""
+        for path in self._directory.glob("step-*.png"):
+            if int(path.stem.removeprefix("step-")) > step:
+                path.unlink()
+
+    def draw_real(self, pyramids: Sequence[np.ndarray]) -> None:
+        """Draws training images at all scales."""
+        sheet = pyramid_sheet([scale[: self._num_images] for scale in pyramids])
+        save_image(sheet, self._directory / _REAL_NAME)
+
+    def draw(self, generator: tf.Module, step: int) -> list[np.ndarray]:
+        """Draws the generator's images at all scales; returns the pyramid."""
+        pyramid = [scale.numpy() for scale in generator(self._latents, training=False)]
+        save_image(pyramid_sheet(pyramid), self._directory / f"step-{step:08d}.png")
+        return pyramid
+
+
+def read_steps(directory: pathlib.Path) -> list[PIL.Image.Image]:
+    """The sheets of a training, first to last.
+
+    Args:
+      directory: The `samples` directory of a training.
+    """
+    return [_read(path) for path in sorted(directory.glob("step-*.png"))]
+
+
+def read_real(directory: pathlib.Path) -> PIL.Image.Image:
+    """The sheet of training images.
+
+    Args:
+      directory: The `samples` directory of a training.
+    """
+    return _read(directory / _REAL_NAME)
+
+
+def _read(path: pathlib.Path) -> PIL.Image.Image:
+    # Not one open file for each sheet of a long training.
+    with PIL.Image.open(path) as image:
+        return image.copy()

@@ -1,0 +1,55 @@
+"""Sheets of what a generator draws, beside what it learned from."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import PIL.Image
+
+from msg_modules.generator.sampling import Generator
+from msg_modules.metrics.images import quantise
+from msg_modules.metrics.yardstick import Yardstick
+from msg_modules.pictures.sheets import pyramid_sheet
+
+_COLUMNS = 10
+_NUM_NEIGHBOURS = 12
+_NUM_STRIPS, _STEPS = 4, 12
+
+Pictures = dict[str, PIL.Image.Image]
+
+
+def draw_pictures(
+    yardstick: Yardstick, generator: Generator | None, seed: int
+) -> Pictures:
+    """Draws the sheets; nothing is picked by hand.
+
+    Args:
+      yardstick: The real images.
+      generator: What is shown; None if it cannot be.
+      seed: Seed of the latents.
+
+    Returns:
+      `real`, `generated` (three scales below each other), `interpolation` (each row
+      from one latent to another) and `neighbours` (generated images, the nearest
+      training image of each in pixels and, below it, in features).
+    """
+    pictures = {"real": pyramid_sheet(yardstick.shown, _COLUMNS)}
+    if generator is None:
+        return pictures
+    num_images = len(yardstick.shown[-1])
+    drawn = [quantise(scale) for scale in generator.sample(num_images, seed)]
+    pictures["generated"] = pyramid_sheet(drawn, _COLUMNS)
+    ends = np.random.default_rng(seed).normal(
+        size=[_NUM_STRIPS + 1, generator.latent_dim]
+    )
+    strips = [
+        generator.interpolate(start, end, _STEPS)[-1]
+        for start, end in itertools.pairwise(ends.astype(np.float32))
+    ]
+    pictures["interpolation"] = pyramid_sheet([np.concatenate(strips)], _STEPS)
+    shown = drawn[-1][:_NUM_NEIGHBOURS]
+    pictures["neighbours"] = pyramid_sheet(
+        [shown, *yardstick.nearest_training_images(shown)], _NUM_NEIGHBOURS
+    )
+    return pictures

@@ -1,0 +1,1 @@
+"""The contents of a pipeline root: artifacts, evaluations, results."""

@@ -1,0 +1,108 @@
+"""The evaluated generators of a pipeline root, from ML Metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from msg_modules.runs import layout
+
+_EVALUATION, _BLESSING = "ModelEvaluation", "ModelBlessing"
+_PUSHED = "pushed_destination"
+_OUTPUT, _INPUT = metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.INPUT
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """An evaluated generator.
+
+    Attributes:
+      directory: The `evaluation` of GanEvaluator.
+      found: What `metrics.json` holds.
+      pushed: The version that was pushed; None if it was not.
+    """
+
+    directory: pathlib.Path
+    found: dict[str, Any]
+    pushed: pathlib.Path | None
+
+
+def find_evaluations(pipeline_root: pathlib.Path) -> list[Evaluation]:
+    """Looks up what was evaluated under a pipeline root, oldest first.
+
+    Evaluations whose files were deleted are left out.
+
+    Args:
+      pipeline_root: Where `metadata.sqlite` lies.
+    """
+    store = open_store(pipeline_root)
+    evaluations = []
+    try:
+        artifacts = store.get_artifacts_by_type(_EVALUATION)
+    except errors.NotFoundError:
+        return []
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
+        directory = pathlib.Path(artifact.uri)
+        path = directory / layout.METRICS_FILE
+        if path.exists():
+            evaluations.append(
+                Evaluation(
+                    directory, json.loads(path.read_text()), _pushed(store, artifact.id)
+                )
+            )
+    return evaluations
+
+
+def open_store(pipeline_root: pathlib.Path) -> metadata_store.MetadataStore:
+    """Opens the metadata of a pipeline root for reading."""
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(pipeline_root / layout.METADATA_FILE)
+    config.sqlite.connection_mode = (
+        metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    )
+    return metadata_store.MetadataStore(config)
+
+
+def pushed_version(artifact: metadata_store_pb2.Artifact) -> pathlib.Path | None:
+    """Where a `PushedModel` was pushed to; None if it was not blessed."""
+    if _PUSHED not in artifact.custom_properties:
+        return None
+    return pathlib.Path(artifact.custom_properties[_PUSHED].string_value)
+
+
+def _pushed(
+    store: metadata_store.MetadataStore, evaluation: int
+) -> pathlib.Path | None:
+    """The version that followed from an evaluation: through the blessing beside it."""
+    for judge in _executions(store, evaluation, _OUTPUT):
+        for blessing in outputs_of(store, judge):
+            if blessing.type != _BLESSING:
+                continue
+            for pusher in _executions(store, blessing.id, _INPUT):
+                for pushed in outputs_of(store, pusher):
+                    if version := pushed_version(pushed):
+                        return version
+    return None
+
+
+def _executions(
+    store: metadata_store.MetadataStore, artifact: int, kind: int
+) -> list[int]:
+    events = store.get_events_by_artifact_ids([artifact])
+    return [event.execution_id for event in events if event.type == kind]
+
+
+def outputs_of(
+    store: metadata_store.MetadataStore, execution: int
+) -> list[metadata_store_pb2.Artifact]:
+    """The output artifacts of an execution."""
+    events = store.get_events_by_execution_ids([execution])
+    return store.get_artifacts_by_id(
+        [event.artifact_id for event in events if event.type == _OUTPUT]
+    )

@@ -1,0 +1,89 @@
+"""The results of the newest run of a pipeline."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from msg_modules.common import files
+from msg_modules.generator.saved_models import complete_versions
+from msg_modules.runs import layout
+from msg_modules.runs.evaluations import open_store, outputs_of, pushed_version
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Where the results of a run lie.
+
+    Attributes:
+      model_run: Directory with the sheet, the curves and the animation.
+      evaluation: What `metrics.json` holds (`msg_modules.metrics.judge.to_json`).
+      metrics: That file.
+      report: The page that shows all of it.
+      pushed: The version directory that the generator was pushed to, which may have
+        been deleted since; None if it was not blessed.
+      pushed_copy: The copy of it in the pipeline root.
+      newest: The newest version in the serving directory: another one if this
+        generator was not pushed, or its run was answered from the cache.
+    """
+
+    model_run: pathlib.Path
+    evaluation: dict[str, Any]
+    metrics: pathlib.Path
+    report: pathlib.Path
+    pushed: pathlib.Path | None
+    pushed_copy: pathlib.Path
+    newest: pathlib.Path | None
+
+
+def find(
+    pipeline_root: pathlib.Path, pipeline: str, serving_dir: pathlib.Path
+) -> Results:
+    """Looks up the outputs of the newest run of a pipeline.
+
+    Also points `latest` in the pipeline root at the training's directory.
+
+    Args:
+      pipeline_root: Where `metadata.sqlite` lies.
+      pipeline: Name of the pipeline.
+      serving_dir: Where generators are pushed to.
+    """
+    store = open_store(pipeline_root)
+    model_run = _output(store, pipeline, "Trainer", "ModelRun")
+    evaluation = _output(store, pipeline, "GanEvaluator", "ModelEvaluation")
+    pushed = _output(store, pipeline, "Pusher", "PushedModel")
+    run_dir, directory = pathlib.Path(model_run.uri), pathlib.Path(evaluation.uri)
+    files.link(pipeline_root / layout.LATEST, run_dir)
+    metrics = directory / layout.METRICS_FILE
+    return Results(
+        model_run=run_dir,
+        evaluation=json.loads(metrics.read_text()),
+        metrics=metrics,
+        report=directory / layout.REPORT_FILE,
+        pushed=pushed_version(pushed),
+        pushed_copy=pathlib.Path(pushed.uri),
+        newest=next(reversed(complete_versions(serving_dir)), None),
+    )
+
+
+def _output(
+    store: metadata_store.MetadataStore,
+    pipeline: str,
+    component: str,
+    artifact_type: str,
+) -> metadata_store_pb2.Artifact:
+    """The newest output of a component, cached or not."""
+    context = store.get_context_by_type_and_name("node", f"{pipeline}.{component}")
+    execution = max(
+        store.get_executions_by_context(context.id), key=lambda execution: execution.id
+    )
+    return next(
+        artifact
+        for artifact in outputs_of(store, execution.id)
+        if artifact.type == artifact_type
+    )

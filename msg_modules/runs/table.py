@@ -1,0 +1,45 @@
+"""The generators that were judged, as a table for the terminal."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import rich.table
+
+from msg_modules.runs.evaluations import Evaluation, find_evaluations
+
+_NUMBERS = ("images", "Frechet", "precision", "recall", "coverage")
+
+
+def table(pipeline_roots: Iterable[pathlib.Path]) -> rich.table.Table:
+    """A row for each generator, oldest first.
+
+    Args:
+      pipeline_roots: Where `metadata.sqlite` lies.
+    """
+    rows = rich.table.Table(box=None, pad_edge=False)
+    rows.add_column("run", no_wrap=True)
+    rows.add_column("judged (UTC)", overflow="fold")
+    rows.add_column("dataset", overflow="fold")
+    for name in _NUMBERS:
+        rows.add_column(name, justify="right", no_wrap=True)
+    rows.add_column("blessed")
+    rows.add_column("pushed")
+    for root in pipeline_roots:
+        for evaluation in find_evaluations(root):
+            rows.add_row(root.name, *_cells(evaluation))
+    return rows
+
+
+def _cells(evaluation: Evaluation) -> Iterable[str]:
+    found: dict[str, Any] = evaluation.found
+    training, figures = found["training"], found["figures"]
+    yield found["judged"][:16].replace("T", " ")
+    yield found["dataset"]
+    yield f"{training['images']:,}" if training else ""
+    for name in ("frechet_28", "precision", "recall", "coverage"):
+        yield f"{figures[name]['value']:.3g}" if figures else ""
+    yield "yes" if found["blessed"] else "no"
+    yield evaluation.pushed.name if evaluation.pushed else ""

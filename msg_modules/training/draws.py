@@ -1,0 +1,90 @@
+"""Images drawn while a training goes on, to be measured when it has ended."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.common import files
+from msg_modules.pictures.sheets import to_uint8
+
+DIRECTORY = "draws"
+_NUM_IMAGES = 1000
+_CHUNK = 250
+_SHARE = 10
+_PREFIX = "step-"
+
+
+class Draws:
+    """The largest scale of the same latents, step after step.
+
+    Nobody needs a classifier to train a GAN. With these, the judge can tell
+    afterwards how the distance to the real images fell.
+    """
+
+    def __init__(self, work_dir: pathlib.Path, latent_dim: int, seed: int):
+        """Chooses the latents.
+
+        Args:
+          work_dir: Directory of the training; gets `draws/step-00000250.npz` and
+            so on.
+          latent_dim: Length of a latent vector.
+          seed: Seed of the latents.
+        """
+        self._directory = work_dir / DIRECTORY
+        self._latents = tf.random.stateless_normal(
+            [_NUM_IMAGES, latent_dim], seed=[seed, -2]
+        )
+
+    def drop_after(self, step: int) -> None:
+        """Removes those of later steps, which the training draws again."""
+        for path in self._paths():
+            if _step_of(path) > step:
+                path.unlink()
+
+    def is_due(self, step: int) -> bool:
+        """Whether the training has come a tenth further than when it last drew.
+
+        The distance falls quickly at first and slowly later, and a long training
+        need not fill the disk.
+        """
+        last = max(map(_step_of, self._paths()), default=0)
+        return step >= last + last // _SHARE
+
+    def draw(self, generator: tf.Module, step: int) -> None:
+        """Keeps what the generator draws after so many steps."""
+        images = [
+            to_uint8(
+                generator(self._latents[start : start + _CHUNK], training=False)[-1]
+            )
+            for start in range(0, _NUM_IMAGES, _CHUNK)
+        ]
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / f"{_PREFIX}{step:08d}.npz"
+        with files.beside(path) as part:
+            np.savez_compressed(part, images=np.concatenate(images))
+
+    def _paths(self) -> list[pathlib.Path]:
+        return list(self._directory.glob(f"{_PREFIX}*.npz"))
+
+
+def read_draws(run_dir: pathlib.Path) -> dict[int, np.ndarray]:
+    """What a training drew, first step first.
+
+    Args:
+      run_dir: Directory of the training.
+
+    Returns:
+      Step -> float32 `[num_images, size, size, 1]` in [-1, 1].
+    """
+    draws = {}
+    for path in sorted((run_dir / DIRECTORY).glob(f"{_PREFIX}*.npz")):
+        with np.load(path) as kept:
+            draws[_step_of(path)] = kept["images"].astype(np.float32) / 127.5 - 1
+    return draws
+
+
+def _step_of(path: pathlib.Path) -> int:
+    return int(path.stem.removeprefix(_PREFIX))

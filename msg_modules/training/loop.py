@@ -1,0 +1,329 @@
+"""The training loop: steps, reports, samples and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from msg_modules.common import console, signals
+from msg_modules.common.errors import RunError
+from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.data.batches import training_dataset
+from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
+from msg_modules.gan.step import METRICS, Gan
+from msg_modules.pictures import sheets
+from msg_modules.training import checkpoints, determinism, draws, health
+from msg_modules.training.distribution import (
+    Team,
+    make_strategy,
+    team_of,
+    working_directory,
+)
+from msg_modules.training.reporting import Reporter
+
+# How long the steps between two looks at the clock may take: a progress bar
+# moves and Ctrl-C is answered this often.
+_SECONDS_PER_CALL = 1.0
+_SHEET_IMAGES = 40
+
+
+def train(
+    model: ModelConfig,
+    config: TrainConfig,
+    pyramids: Sequence[np.ndarray],
+    work_dir: pathlib.Path,
+) -> Gan:
+    """Trains a GAN, or goes on with what an interrupted call left.
+
+    Ctrl-C and SIGTERM end it after the step that is going on, once that is saved; of
+    several processes all end when one is asked to.
+
+    Args:
+      model: The networks.
+      config: The recipe.
+      pyramids: The training images, `[num_images, size, size, 1]` in [-1, 1],
+        smallest scale first.
+      work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`,
+        `draws/`.
+
+    Returns:
+      The trained networks.
+
+    Raises:
+      ConfigError: If the replicas cannot be had, or `work_dir` holds other
+        networks.
+      RunError: If there are fewer images than a batch, another process of the
+        job was lost or stopped, or a loss or a gradient is not finite, and that as
+        often as the recipe allows.
+    """
+    with determinism.required(config.deterministic):
+        strategy = make_strategy(config.strategy, config.replicas)
+        with working_directory(config.strategy, work_dir) as own_dir:
+            with strategy.scope():
+                gan = Gan(model, config, strategy.num_replicas_in_sync)
+            loop = _Loop(strategy, gan, model, config, pyramids, own_dir)
+            with signals.held_back() as received:
+                step = loop.begin()
+                while step < config.steps and not loop.is_stopped:
+                    try:
+                        step = loop.run_from(step, received)
+                    except _Diverged as e:
+                        step = loop.go_back(e)
+                if loop.is_stopped:
+                    loop.stop()
+                    if not received:
+                        raise RunError(
+                            "Another process of TF_CONFIG was stopped, and all saved"
+                            " and stopped with it; give the same command again in all"
+                            " of them: the training goes on from there."
+                        )
+                else:
+                    loop.end()
+    return gan
+
+
+class _Diverged(Exception):
+    """Something was NaN or infinite."""
+
+    def __init__(self, names: Sequence[str], step: int):
+        super().__init__(
+            f"{' and '.join(names)} became NaN or infinite in step {step:,}"
+        )
+
+
+class _Loop:
+    """What goes on around the steps. All that is written is written from here.
+
+    Attributes:
+      is_stopped: Whether this process, or another of the job, was asked to end.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        gan: Gan,
+        model: ModelConfig,
+        config: TrainConfig,
+        pyramids: Sequence[np.ndarray],
+        work_dir: pathlib.Path,
+    ):
+        self.is_stopped = False
+        self._strategy = strategy
+        self._team: Team = team_of(strategy)
+        self._gan = gan
+        self._config = config
+        self._pyramids = pyramids
+        self._work_dir = work_dir
+        self._kept = checkpoints.Checkpoints(gan, work_dir, config.checkpoint_keep)
+        self._samples = sheets.SampleSheets(
+            work_dir / "samples",
+            _SHEET_IMAGES,
+            model.latent_dim,
+            config.seed,
+        )
+        self._draws = draws.Draws(work_dir, model.latent_dim, config.seed)
+        self._watch = health.CollapseWatch(pyramids[-1])
+        self._run_steps = compile_steps(
+            strategy, gan, config, has_clock=not determinism.is_on()
+        )
+
+    def begin(self) -> int:
+        """Restores what was kept; returns the step to go on from."""
+        self._kept.restore()
+        step = self._take_chiefs_state()
+        if step:
+            console.say(f"  resuming from step {step:,} of {self._config.steps:,}")
+        elif self._config.divergence_retries:
+            self._kept.save()  # to go back to
+        self._samples.draw_real(self._pyramids)
+        self._drop_after(step)
+        return step
+
+    def run_from(self, step: int, received: Sequence[int]) -> int:
+        """Trains to the end, or until it is stopped; returns the last step.
+
+        Raises:
+          _Diverged: If something became NaN or infinite; that is not kept.
+        """
+        config = self._config
+        batches = self._batches(step)
+        seconds_per_step = math.inf
+        tally = _Tally(step)
+        saved = time.monotonic()
+        with (
+            Reporter(self._work_dir, self._gan.global_batch_size, step) as reporter,
+            console.progress("training", config.steps, step) as show,
+        ):
+            while step < config.steps and not self._ask_to_stop(received):
+                next_event = min(
+                    config.steps,
+                    *(
+                        (step // every + 1) * every
+                        for every in (
+                            config.report_every,
+                            config.sample_every,
+                            config.checkpoint_every,
+                        )
+                    ),
+                )
+                count = self._team.agree(
+                    max(
+                        1,
+                        min(
+                            next_event - step, int(_SECONDS_PER_CALL / seconds_per_step)
+                        ),
+                    )
+                )
+                start = time.monotonic()
+                result = self._run_steps(batches, tf.constant(count))
+                _check(result.first_bad.numpy())
+                tally.add(result)
+                seconds_per_step = (time.monotonic() - start) / count
+                step += count
+                show(step)
+                at_end = step == config.steps
+                if step % config.report_every == 0 or at_end:
+                    self._report(reporter, step, tally)
+                    tally = _Tally(step)
+                if step % config.sample_every == 0:
+                    self._draw(reporter, step)
+                late = time.monotonic() - saved >= config.checkpoint_seconds
+                if (
+                    step % config.checkpoint_every == 0
+                    or at_end
+                    or self._team.agree(late)
+                ):
+                    self._save(step)
+                    saved = time.monotonic()
+        return step
+
+    def _ask_to_stop(self, received: Sequence[int]) -> bool:
+        # Together: who goes on alone waits for the others in the next step, until
+        # they are gone and there is nothing that it could save.
+        self.is_stopped = self._team.any(bool(received))
+        return self.is_stopped
+
+    def go_back(self, diverged: _Diverged) -> int:
+        """Takes up the last good checkpoint with half the learning rates.
+
+        Returns:
+          The step to go on from.
+
+        Raises:
+          RunError: If that was done as often as the recipe allows.
+        """
+        halvings, allowed = self._kept.halvings, self._config.divergence_retries
+        if halvings >= allowed:
+            kept = self._kept.saved_step
+            tried = f" with learning rates halved {halvings} times" if halvings else ""
+            where = (
+                f" The last good checkpoint, of step {kept:,}, is kept in"
+                f" {self._work_dir}; --train.divergence-retries {allowed + 3} goes on"
+                " from there with lower learning rates, or"
+                if kept
+                else ""
+            )
+            raise RunError(
+                f"{diverged}{tried}.{where} use a lower"
+                " --train.generator-learning-rate and"
+                " --train.discriminator-learning-rate."
+            ) from diverged
+        self._kept.go_back()
+        step = self._take_chiefs_state()
+        console.warn(
+            f"{diverged}. Going on from step {step:,} with half the learning rates"
+            f" ({halvings + 1} of {allowed} times)."
+        )
+        self._drop_after(step)
+        return step
+
+    def stop(self) -> None:
+        """Keeps what was trained, and says how to go on."""
+        if self._gan.is_finite():
+            self._kept.save()
+        console.say(
+            f"  stopped; step {self._kept.saved_step or 0:,} is kept in"
+            f" {self._work_dir}, and the same command goes on from it"
+        )
+
+    def end(self) -> None:
+        """Draws what the trained generator draws."""
+        self._samples.draw(self._gan.ema_generator, self._config.steps)
+        self._draws.draw(self._gan.ema_generator, self._config.steps)
+
+    def _drop_after(self, step: int) -> None:
+        self._samples.drop_after(step)
+        self._draws.drop_after(step)
+
+    def _take_chiefs_state(self) -> int:
+        """Makes what was restored the same everywhere; returns its step."""
+        self._team.copy_from_chief(self._kept.state)
+        return int(self._gan.step.numpy())
+
+    def _batches(self, step: int) -> tf.distribute.DistributedIterator:
+        return iter(
+            self._strategy.distribute_datasets_from_function(
+                lambda context: training_dataset(
+                    self._pyramids,
+                    replica_batch_size=self._config.batch_size,
+                    num_replicas=self._strategy.num_replicas_in_sync,
+                    seed=self._config.seed,
+                    first_step=step,
+                    context=context,
+                )
+            )
+        )
+
+    def _report(self, reporter: Reporter, step: int, tally: _Tally) -> None:
+        means = tally.sums / (step - tally.since)
+        reporter.report(
+            step,
+            means,
+            time.monotonic() - tally.began,
+            None if determinism.is_on() else tally.data_seconds,
+            self._kept.learning_rates(),
+        )
+        by_name = dict(zip(METRICS, means, strict=True))
+        self._watch.see_report(step, by_name["real_accuracy"], by_name["fake_accuracy"])
+
+    def _draw(self, reporter: Reporter, step: int) -> None:
+        pyramid = self._samples.draw(self._gan.ema_generator, step)
+        if self._draws.is_due(step):
+            self._draws.draw(self._gan.ema_generator, step)
+        reporter.show(step, sheets.pyramid_sheet(pyramid))
+        self._watch.see_samples(step, pyramid[-1])
+
+    def _save(self, step: int) -> None:
+        # A loss is taken before its step: the last one may have ruined the weights.
+        if not self._gan.is_finite():
+            raise _Diverged(["a weight"], step)
+        self._kept.save()
+
+
+class _Tally:
+    """Sums since the last report."""
+
+    def __init__(self, step: int):
+        self.since = step
+        self.began = time.monotonic()
+        self.sums = np.zeros(len(METRICS))
+        self.data_seconds = 0.0
+
+    def add(self, result: StepsResult) -> None:
+        self.sums += result.sums.numpy()
+        self.data_seconds += float(result.data_seconds)
+
+
+def _check(first_bad: np.ndarray) -> None:
+    """Raises _Diverged with the metrics that were the first not to be finite."""
+    step = first_bad.min()
+    if step < GOOD:
+        names = [
+            name for name, bad in zip(METRICS, first_bad, strict=True) if bad == step
+        ]
+        raise _Diverged(names, int(step))

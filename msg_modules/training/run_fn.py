@@ -1,0 +1,139 @@
+"""What TFX's Trainer calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.data import reading
+from msg_modules.generator import export
+from msg_modules.pictures import curves, sheets
+from msg_modules.training import distribution, loop, reporting, work_dirs
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+SHEET_NAME = "sheet.png"
+CURVES_NAME = "losses.png"
+ANIMATION_NAME = "training.gif"
+
+
+def to_custom_config(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
+    """The settings as the Trainer's `custom_config`; `steps` goes in TrainArgs."""
+    recipe = dataclasses.asdict(train)
+    del recipe["steps"]
+    return {"model": dataclasses.asdict(model), "train": recipe}
+
+
+def read_custom_config(fn_args: FnArgs) -> tuple[ModelConfig, TrainConfig]:
+    """The settings that `to_custom_config` wrote.
+
+    Args:
+      fn_args: TFX's arguments.
+
+    Raises:
+      ConfigError: If a runtime parameter made a setting one that is not allowed.
+    """
+    settings = fn_args.custom_config
+    return (
+        ModelConfig(**settings["model"]),
+        TrainConfig(**settings["train"], steps=fn_args.train_steps),
+    )
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains, exports the generator and draws what people look at.
+
+    Args:
+      fn_args: TFX's arguments; `custom_config` as `to_custom_config` makes it,
+        with a `checkpoint_root`, where each training that has no
+        `checkpoint_dir` gets a directory (default: `model_run_dir`).
+        `model_run_dir` gets `sheet.png`, `losses.png`, `training.gif`,
+        `samples/`, `stats.jsonl`, `tensorboard/` and the last `checkpoints/`.
+
+    Raises:
+      ConfigError: If the settings do not fit, or `checkpoint_dir` holds another
+        training.
+      RunError: If the training cannot go on.
+    """
+    settings = fn_args.custom_config
+    model, train = read_custom_config(fn_args)
+    train_and_export(
+        model,
+        train,
+        fn_args.train_files,
+        model_dir=fn_args.serving_model_dir,
+        run_dir=fn_args.model_run_dir,
+        checkpoint_root=settings.get("checkpoint_root", fn_args.model_run_dir),
+        code=settings.get("weights_code", ""),
+    )
+
+
+def train_and_export(
+    model: ModelConfig,
+    config: TrainConfig,
+    examples: Sequence[str],
+    *,
+    model_dir: str,
+    run_dir: str,
+    checkpoint_root: str,
+    code: str = "",
+) -> None:
+    """What `run_fn` does, without TFX; alone or as one process of several.
+
+    Args:
+      model: The networks.
+      config: The recipe.
+      examples: Patterns of the files that Transform wrote.
+      model_dir: Gets the SavedModel, from the chief.
+      run_dir: What `run_fn` says of `model_run_dir`, from the chief.
+      checkpoint_root: Where a training without a `checkpoint_dir` gets a
+        directory.
+      code: What names the code: edited code begins another training, like other
+        images.
+
+    Raises:
+      ConfigError: If the settings do not fit, or `checkpoint_dir` holds another
+        training.
+      RunError: If the training cannot go on.
+    """
+    pyramids = reading.load_pyramids(examples)
+    settings = work_dirs.describe(model, config, pyramids, code)
+    root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
+    with distribution.working_directory(config.strategy, root) as own_root:
+        is_chief = own_root == root
+        if is_chief and config.checkpoint_dir:
+            work_dir = work_dirs.by_name(
+                config.checkpoint_dir, settings, config.steps, config.allow_changed
+            )
+        else:
+            work_dir = work_dirs.by_settings(str(own_root), settings, config.steps)
+        gan = loop.train(model, config, pyramids, work_dir)
+        if not is_chief:
+            return
+        export.export(gan.ema_generator, model.latent_dim, model_dir)
+        run = pathlib.Path(run_dir)
+        run.mkdir(parents=True, exist_ok=True)
+        work_dirs.copy_content(work_dir, run)
+        draw_results(run)
+        if not config.checkpoint_dir:
+            work_dirs.mark_finished(work_dir)
+
+
+def draw_results(run_dir: pathlib.Path) -> None:
+    """Draws the sheet, the curves and the animation of a finished training.
+
+    Args:
+      run_dir: A directory with `samples/` and `stats.jsonl`.
+    """
+    samples = run_dir / "samples"
+    steps = sheets.read_steps(samples)
+    sheet = sheets.side_by_side(
+        [sheets.read_real(samples), steps[-1]], ["training images", "generated images"]
+    )
+    sheets.save_image(sheet, run_dir / SHEET_NAME)
+    sheets.save_animation(steps, run_dir / ANIMATION_NAME)
+    curves.save_curves(reporting.read_stats(run_dir), run_dir / CURVES_NAME)

@@ -1,0 +1,207 @@
+"""From a pipeline to the file that Kubeflow Pipelines v2, or Vertex AI, takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import graphlib
+import json
+from typing import Any
+
+import yaml
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx import v1 as tfx
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+from pipeline import fingerprint
+from pipeline.configs import BEAM_STEPS, BeamConfig, KubeflowConfig, PipelineConfig
+from pipeline.kubeflow import (
+    artifact_places,
+    entrypoint,
+    job_trainer,
+    pod_settings,
+    runtime_parameters,
+)
+from pipeline.pipeline import create_pipeline
+
+_INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A pipeline for Kubeflow, in the form that JSON has of it.
+
+    Attributes:
+      spec: The `PipelineSpec`, schema 2.1.
+      platform: The `PlatformSpec`: what is Kubernetes' own.
+      vertex_root: The gs:// URI for artifacts if it is for Vertex AI.
+      job: The job that the Trainer's step starts, if it starts one.
+    """
+
+    spec: dict[str, Any]
+    platform: dict[str, Any]
+    vertex_root: str | None = None
+    job: dict[str, Any] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The default of each runtime parameter."""
+        definitions = self.spec["root"]["inputDefinitions"]["parameters"]
+        return {name: d["defaultValue"] for name, d in definitions.items()}
+
+    def steps(self) -> list[str]:
+        """A line about each step, in an order in which they can run."""
+        tasks = self.spec["root"]["dag"]["tasks"]
+        # Sorted, since a protobuf's map has no order of its own.
+        order = graphlib.TopologicalSorter(
+            {name: tasks[name].get("dependentTasks", []) for name in sorted(tasks)}
+        )
+        return [self._describe(name, tasks[name]) for name in order.static_order()]
+
+    def _describe(self, name: str, task: dict[str, Any]) -> str:
+        label = self.spec["components"][name]["executorLabel"]
+        container = self.spec["deploymentSpec"]["executors"][label]["container"]
+        platform = self.platform["platforms"]["kubernetes"]["deploymentSpec"]
+        mounts = platform["executors"].get(label, {}).get("pvcMount", [])
+        resources = container.get("resources", {})
+        accelerator = resources.get("accelerator", {})
+        parts = [
+            f"after {', '.join(task['dependentTasks'])}"
+            if "dependentTasks" in task
+            else "at once",
+            *(f"volume {m['constant']} at {m['mountPath']}" for m in mounts),
+        ]
+        if "cpuLimit" in resources:
+            parts.append(f"{resources['cpuLimit']:g} CPUs")
+        if "memoryLimit" in resources:
+            parts.append(f"{resources['memoryLimit']:g} GB")
+        if accelerator:
+            parts.append(f"{accelerator['count']} x {accelerator['type']}")
+        return f"{name}: {'; '.join(parts)}"
+
+    def to_text(self) -> str:
+        """Both documents, or Vertex AI's job; equal pipelines give equal text."""
+        if self.vertex_root is None:
+            return yaml.safe_dump_all([self.spec, self.platform], sort_keys=True)
+        job = {
+            "displayName": self.spec["pipelineInfo"]["name"],
+            "pipelineSpec": self.spec,
+            "runtimeConfig": {"gcsOutputDirectory": self.vertex_root},
+        }
+        return json.dumps(job, indent=2, sort_keys=True) + "\n"
+
+
+def compile_pipeline(
+    config: PipelineConfig, kubeflow: KubeflowConfig, vertex_root: str | None = None
+) -> Compiled:
+    """Compiles the pipeline.
+
+    Args:
+      config: As for `create_pipeline`; directories are those of the containers.
+      kubeflow: What the steps get on the cluster.
+      vertex_root: The gs:// URI for artifacts on Vertex AI; None for Kubeflow.
+
+    Returns:
+      What `to_text` makes the file of.
+
+    Raises:
+      ConfigError: If the schema file cannot be read.
+    """
+    pipeline = create_pipeline(config)
+    job = None
+    if config.train.starts_job:
+        job = _train_in_job(pipeline, config, kubeflow)
+    else:
+        _give_resources(pipeline, kubeflow)
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+        kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+            default_image=kubeflow.image,
+            default_commands=["python", "-m", entrypoint.__name__],
+            use_pipeline_spec_2_1=True,
+        )
+    )
+    spec = runner.run(pipeline, write_out=False)["pipelineSpec"]
+    runtime_parameters.expose(spec)
+    if kubeflow.retries:
+        for task in spec["root"]["dag"]["tasks"].values():
+            task["retryPolicy"] = _retry_policy(kubeflow.retries)
+    _tell_inputs(spec)
+    _tell_access(spec, config.beam, on_vertex=vertex_root is not None)
+    executors = {
+        step: component["executorLabel"]
+        for step, component in spec["components"].items()
+        if vertex_root is None
+    }
+    platform = pod_settings.platform_spec(
+        executors, kubeflow, config.data.data_dir, trains_in_job=job is not None
+    )
+    return Compiled(spec, platform, vertex_root, job)
+
+
+def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> None:
+    resources = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
+    spec = resources.ResourceSpec(
+        cpu_limit=kubeflow.cpu_limit or 0, memory_limit=kubeflow.memory_limit or 0
+    )
+    if kubeflow.accelerator_count:
+        spec.accelerator.type = kubeflow.accelerator
+        spec.accelerator.count = kubeflow.accelerator_count
+    _trainer(pipeline).with_platform_config(spec)
+
+
+def _train_in_job(
+    pipeline: tfx.dsl.Pipeline, config: PipelineConfig, kubeflow: KubeflowConfig
+) -> dict[str, Any]:
+    """Has the Trainer start a job instead of training; returns such a job."""
+    properties = _trainer(pipeline).exec_properties
+    settings = json.loads(properties["custom_config"])
+    properties["run_fn"] = f"{job_trainer.__name__}.run_fn"
+    properties["custom_config"] = json.dumps(
+        {**settings, "kubeflow": dataclasses.asdict(kubeflow)}
+    )
+    fingerprint.add_code(_trainer(pipeline))
+    return job_trainer.make_job(
+        "TRAINING", config.model, config.train, settings, kubeflow
+    )
+
+
+def _trainer(pipeline: tfx.dsl.Pipeline) -> tfx.components.Trainer:
+    (trainer,) = (c for c in pipeline.components if c.id == "Trainer")
+    return trainer
+
+
+def _retry_policy(retries: int) -> dict[str, Any]:
+    return {
+        "maxRetryCount": retries,
+        "backoffDuration": "60s",
+        "backoffFactor": 2.0,
+        # Argo counts from the start of the first attempt: with KFP's default of an
+        # hour, a training that fails later is not started again.
+        "backoffMaxDuration": f"{30 * 24 * 3600}s",
+    }
+
+
+def _tell_inputs(spec: dict[str, Any]) -> None:
+    """Repeats the definitions of the inputs, with ours, on the command lines."""
+    for component in spec["components"].values():
+        label = component["executorLabel"]
+        args = spec["deploymentSpec"]["executors"][label]["container"]["args"]
+        definitions = component.get("inputDefinitions", {})
+        args[args.index(_INPUTS_SPEC_FLAG) + 1] = json.dumps(
+            definitions, sort_keys=True
+        )
+
+
+def _tell_access(spec: dict[str, Any], beam: BeamConfig, on_vertex: bool) -> None:
+    """Says on the command lines who copies the artifacts.
+
+    Workers elsewhere have no copies on a pod's disk, and Vertex AI has no launcher
+    that makes some. Steps on Beam open gs:// by themselves, and ours use files.
+    """
+    for step, component in spec["components"].items():
+        access: artifact_places.Access = "copies" if on_vertex else "launcher"
+        if step in BEAM_STEPS and (on_vertex or beam.works_elsewhere(step)):
+            access = "uris"
+        if access != "launcher":
+            label = component["executorLabel"]
+            container = spec["deploymentSpec"]["executors"][label]["container"]
+            container["args"][:0] = ["--artifacts", access]

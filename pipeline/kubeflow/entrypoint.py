@@ -1,0 +1,247 @@
+"""What a container of Kubeflow Pipelines v2 or of Vertex AI starts for a step.
+
+TFX's own entry point understands Vertex AI. On open-source Kubeflow it fails: inputs
+come without their type, an output `executor-logs` comes that TFX does not know, and
+URIs name an object store that TensorFlow cannot open. KFP's launcher copies inputs
+from there to a local directory, and outputs from another one to there. This entry
+point says all that in TFX's terms, has TFX run the step, and translates what the
+step says of its outputs back. Vertex AI has no such launcher: there it copies by
+itself for the steps that use files, and leaves its URIs to those on Beam.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msg_modules.common import console, signals
+from msg_modules.common.errors import ConfigError, Interrupted, RunError, root_message
+from pipeline.kubeflow import artifact_places, runtime_parameters
+from pipeline.kubeflow.artifact_places import Places, artifacts_of
+
+# Tests have the launcher's copies elsewhere than in the file system's root.
+_COPIES_ROOT_VARIABLE = "KFP_LOCAL_ROOT"
+_LAUNCHERS_OWN = "executor-logs"
+# Kubernetes shows what it finds here as the reason why a pod failed.
+_TERMINATION_LOG = "/dev/termination-log"
+_FAILED, _USAGE, _SIGNALLED = 1, 2, 128
+
+Json = dict[str, Any]
+
+
+def main(
+    argv: Sequence[str] | None = None, termination_log: str = _TERMINATION_LOG
+) -> int:
+    """Runs a step.
+
+    Args:
+      argv: The arguments as `KubeflowV2DagRunner` writes them; None for the
+        process's own.
+      termination_log: A file that gets the reason of a failure, if it is there.
+
+    Returns:
+      The exit status: 0 if the step is done, 1 if it failed, 2 for a request that
+      is malformed or asks for a setting that is not allowed, 130 or 143 if it
+      was interrupted.
+    """
+    console.quiet_libraries()
+    try:
+        with signals.caught() as received:
+            try:
+                _run(sys.argv[1:] if argv is None else argv)
+            except Exception as e:
+                if received:  # Beam makes text of the exceptions of its steps.
+                    raise Interrupted(received[0]) from e
+                raise
+    except Interrupted as e:
+        reason = "Interrupted; started again, the step goes on from its checkpoint."
+        return _fail(reason, _SIGNALLED + e.signal_number, termination_log)
+    except ConfigError as e:
+        return _fail(str(e), _USAGE, termination_log)
+    except RunError as e:
+        return _fail(str(e), _FAILED, termination_log)
+    except Exception as e:  # An executor is anyone's code, and raises what it likes.
+        traceback.print_exc()
+        return _fail(root_message(e), _FAILED, termination_log)
+    return 0
+
+
+def _fail(reason: str, status: int, termination_log: str) -> int:
+    console.fail(reason)
+    # It is not there outside of Kubernetes, and is not to be created.
+    with contextlib.suppress(OSError), open(termination_log, "r+") as file:
+        file.write(f"{reason}\n")
+    return status
+
+
+def _run(argv: Sequence[str]) -> None:
+    args, beam_args = _parser().parse_known_args(argv)
+    request = _parse_json(args.json_serialized_invocation_args, "ExecutorInput")
+    definitions = _parse_json(
+        args.json_serialized_inputs_spec_args, "ComponentInputsSpec"
+    )
+    with _copies(args.artifacts) as copies:
+        places = Places(args.artifacts, copies)
+        try:
+            translated = _translate(request, definitions, places)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
+            raise ConfigError(
+                "json_serialized_invocation_args is no ExecutorInput of this step"
+                f" ({type(e).__name__}: {e}); it must be what KFP puts in place of"
+                " {{$}}."
+            ) from e
+        inputs = request.get("inputs", {})
+        if args.artifacts != "launcher":
+            artifact_places.check_schemes({"inputs": inputs, **request})
+        if args.artifacts == "copies":
+            _copy(inputs, translated["inputs"])
+        _check_inputs(inputs, translated["inputs"])
+        told = _run_executor(args, beam_args, translated)
+        if args.artifacts == "copies":
+            _copy(translated["outputs"], request["outputs"])
+    artifact_places.write(
+        request["outputs"]["outputFile"], json.dumps(places.restore(told))
+    )
+
+
+@contextlib.contextmanager
+def _copies(access: artifact_places.Access) -> Iterator[pathlib.Path]:
+    """The directory in which the copies of artifacts are."""
+    if access == "copies":
+        with tempfile.TemporaryDirectory() as own:
+            yield pathlib.Path(own)
+    else:
+        yield pathlib.Path(os.environ.get(_COPIES_ROOT_VARIABLE, "/"))
+
+
+def _run_executor(
+    args: argparse.Namespace, beam_args: list[str], translated: Json
+) -> Json:
+    """Has TFX run the step; what it says of the outputs."""
+    # Here and not above: these take half a minute, and a wrong request needs none.
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.dsl.io import fileio
+    from tfx.orchestration.kubeflow.v2.container import (
+        kubeflow_v2_entrypoint_utils,
+        kubeflow_v2_run_executor,
+    )
+    from tfx.orchestration.portable import outputs_utils
+
+    _check_executor(args.executor_class_path)
+    # What an attempt before this one left: outputs are as if the step had run once,
+    # and an output file would be taken for the answer of a driver.
+    output_file = translated["outputs"]["outputFile"]
+    artifact_places.remove(output_file)
+    for _, artifact in artifacts_of(translated["outputs"]):
+        artifact_places.remove(artifact["uri"])
+    outputs = json_format.ParseDict(
+        translated, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
+    ).outputs.artifacts
+    outputs_utils.make_output_dirs(
+        kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(outputs)
+    )
+    args.json_serialized_invocation_args = json.dumps(translated)
+    kubeflow_v2_run_executor.main((args, beam_args))
+    with fileio.open(output_file, "r") as file:
+        return json.load(file)
+
+
+def _copy(side: Json, other: Json) -> None:
+    """Copies the artifacts of one side of a request to where another has them."""
+    targets = dict(artifacts_of(other))
+    for key, artifact in artifacts_of(side):
+        if key in targets:
+            artifact_places.copy(artifact["uri"], targets[key]["uri"])
+
+
+def _check_inputs(asked: Json, translated: Json) -> None:
+    """Raises a RunError that names an input that is not there."""
+    uris = {key: artifact["uri"] for key, artifact in artifacts_of(asked)}
+    for key, artifact in artifacts_of(translated):
+        place = artifact["uri"]
+        if "://" not in place and not os.path.exists(place):
+            raise RunError(
+                f"The input {key!r} is {uris[key]!r}, and nothing is at {place!r}; run"
+                " the step again that makes it, without the cache."
+            )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.kubeflow.entrypoint",
+        description="Runs one step of a pipeline that kubeflow_runner.py compiled."
+        " Further arguments go to Beam.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--executor_class_path", required=True, help="import path of the executor"
+    )
+    parser.add_argument(
+        "--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput"
+    )
+    parser.add_argument(
+        "--json_serialized_inputs_spec_args",
+        required=True,
+        help="definitions of the step's inputs",
+    )
+    parser.add_argument(
+        "--artifacts",
+        choices=artifact_places.ACCESSES,
+        default="launcher",
+        help="who copies what has a URI: KFP's launcher, or this (copies), or nobody",
+    )
+    return parser
+
+
+def _parse_json(text: str, what: str) -> Json:
+    try:
+        value = json.loads(text)
+    except ValueError as e:
+        raise ConfigError(f"{text[:60]!r} is no {what} ({e}).") from e
+    if not isinstance(value, dict):
+        raise ConfigError(f"{text[:60]!r} is no {what}; it must be a JSON object.")
+    return value
+
+
+def _check_executor(path: str) -> None:
+    from tfx.utils import import_utils
+
+    try:
+        import_utils.import_class_by_path(path)
+    except (AttributeError, ImportError, ValueError) as e:
+        raise RunError(
+            f"The executor {path!r} cannot be imported ({e}); the image must hold the"
+            " code that the pipeline was compiled from."
+        ) from e
+
+
+def _translate(request: Json, definitions: Json, places: Places) -> Json:
+    """KFP's request in the form that TFX understands."""
+    translated = copy.deepcopy(request)
+    inputs = translated.setdefault("inputs", {})
+    inputs["parameterValues"] = runtime_parameters.fold(
+        inputs.get("parameterValues", {}), definitions.get("parameters", {})
+    )
+    for key, artifact in artifacts_of(inputs):
+        artifact["type"] = definitions["artifacts"][key]["artifactType"]
+        artifact["uri"] = places.place_of(artifact)
+    outputs = translated["outputs"]
+    outputs.get("artifacts", {}).pop(_LAUNCHERS_OWN, None)
+    outputs["outputFile"] = places.output_file(outputs)
+    for _, artifact in artifacts_of(outputs):
+        artifact["uri"] = places.place_of(artifact)
+    return translated
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""The job of several pods that trains: what is asked of Kubernetes for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Literal
+
+from msg_modules.configs import ModelConfig, TrainConfig, to_flags
+from pipeline.configs import KubeflowConfig
+from pipeline.kubeflow import pod_settings
+
+# What each pod of a job has as a label, with the job's name.
+NAME_LABEL = "app.kubernetes.io/instance"
+# Which attempt of a step made a job: only that one removes it at its end.
+ATTEMPT_ANNOTATION = "msg-gan/attempt"
+
+_PORT = 2222
+_VOLUME = "msg-gan"
+_INDEX_VARIABLE = "WORKER_INDEX"
+# A worker that is asked to end finishes its step and saves.
+GRACE_SECONDS = 60
+# When nobody is left to remove a job that has ended.
+_TIME_TO_LIVE_SECONDS = 24 * 3600
+
+Json = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of job, as Kubernetes' API names it."""
+
+    name: str
+    group: str
+    version: str
+    plural: str
+
+    index_label: str
+    """The label of a pod that says which worker it is; worker 0 is the chief."""
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of such a job."""
+        return f"{self.group}/{self.version}"
+
+
+KINDS = {
+    "tfjob": Kind(
+        "TFJob", "kubeflow.org", "v1", "tfjobs", "training.kubeflow.org/replica-index"
+    ),
+    "jobset": Kind(
+        "JobSet",
+        "jobset.x-k8s.io",
+        "v1alpha2",
+        "jobsets",
+        "batch.kubernetes.io/job-completion-index",
+    ),
+}
+
+
+def command(
+    staging: str,
+    checkpoint_root: str,
+    code: str,
+    model: ModelConfig,
+    train: TrainConfig,
+) -> list[str]:
+    """The command line of each pod.
+
+    Args:
+      staging: Directory on the volume, with the transformed examples in `examples/`;
+        the chief writes to `output/`.
+      checkpoint_root: Directory on the volume that keeps unfinished training.
+      code: A name for the version of the code.
+      model: The networks.
+      train: The recipe.
+
+    Returns:
+      The words of it.
+    """
+    return [
+        *("msg-gan", "train"),
+        *("--examples", f"{staging}/examples", "--output", f"{staging}/output"),
+        *("--checkpoints", checkpoint_root, "--code", code),
+        *to_flags("model", model),
+        *to_flags("train", train),
+    ]
+
+
+def build(
+    name: str,
+    words: list[str],
+    workers: int,
+    config: KubeflowConfig,
+    attempt: str = "",
+    owner: tuple[str, str] | None = None,
+) -> Json:
+    """The object that is sent to Kubernetes.
+
+    Args:
+      name: The job's name.
+      words: The command line of each pod.
+      workers: How many pods.
+      config: What a pod gets.
+      attempt: What tells this attempt of the step from others.
+      owner: Name and UID of the step's pod: Kubernetes removes the job with it.
+
+    Returns:
+      A `TFJob`, or a `JobSet`, as JSON has it.
+    """
+    kind = KINDS[config.job_kind]
+    metadata: Json = {
+        "name": name,
+        "labels": {NAME_LABEL: name, "app.kubernetes.io/name": "msg-gan"},
+        "annotations": {ATTEMPT_ANNOTATION: attempt},
+    }
+    if owner:
+        pod, uid = owner
+        metadata["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": uid}
+        ]
+    make_spec = {"tfjob": _tf_job, "jobset": _job_set}[config.job_kind]
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": metadata,
+        "spec": make_spec(name, words, workers, config),
+    }
+
+
+def outcome(job: Json) -> tuple[Literal["succeeded", "failed"] | None, str]:
+    """How a job stands.
+
+    Args:
+      job: The object as Kubernetes has it.
+
+    Returns:
+      How it ended, or None while it goes on; and what its operator says of that.
+    """
+    conditions = {
+        c["type"]: c.get("message", "")
+        for c in job.get("status", {}).get("conditions", [])
+        if c["status"] == "True"
+    }
+    if "Failed" in conditions:
+        return "failed", conditions["Failed"]
+    # A TFJob has succeeded, a JobSet is completed.
+    if conditions.keys() & {"Succeeded", "Completed"}:
+        return "succeeded", ""
+    return None, ""
+
+
+def _tf_job(name: str, words: list[str], workers: int, config: KubeflowConfig) -> Json:
+    run_policy: Json = {
+        # The step reads the logs, and then removes all of it.
+        "cleanPodPolicy": "None",
+        "ttlSecondsAfterFinished": _TIME_TO_LIVE_SECONDS,
+        # The operator counts the restarts of all pods, and when one fails, all do. It
+        # gives up when there are as many as this.
+        "backoffLimit": config.retries * workers + 1,
+    }
+    if config.step_timeout is not None:
+        run_policy["activeDeadlineSeconds"] = config.step_timeout
+    return {
+        "runPolicy": run_policy,
+        "tfReplicaSpecs": {
+            "Worker": {
+                "replicas": workers,
+                # `ExitCode` would take the status 1 of those that lost a worker for
+                # the end.
+                "restartPolicy": "OnFailure" if config.retries else "Never",
+                "template": _pod_template(name, words, config),
+            }
+        },
+    }
+
+
+def _job_set(name: str, words: list[str], workers: int, config: KubeflowConfig) -> Json:
+    # JobSet gives its pods a number and a name in DNS that last over restarts, and no
+    # TF_CONFIG: Kubernetes puts the number in when it starts the container.
+    addresses = [f"{name}-worker-0-{i}.{name}:{_PORT}" for i in range(workers)]
+    tf_config = json.dumps(
+        {
+            "cluster": {"worker": addresses},
+            "task": {"type": "worker", "index": f"$({_INDEX_VARIABLE})"},
+        }
+    )
+    index = {"fieldPath": f"metadata.annotations['{KINDS['jobset'].index_label}']"}
+    template = _pod_template(
+        name,
+        words,
+        config,
+        [
+            {"name": _INDEX_VARIABLE, "valueFrom": {"fieldRef": index}},
+            {"name": "TF_CONFIG", "value": tf_config},
+        ],
+    )
+    template["spec"]["restartPolicy"] = "Never"
+    job: Json = {
+        "completionMode": "Indexed",
+        "completions": workers,
+        "parallelism": workers,
+        # One that fails is the end of its job, and JobSet starts all of them again.
+        "backoffLimit": 0,
+        "template": template,
+    }
+    if config.step_timeout is not None:
+        job["activeDeadlineSeconds"] = config.step_timeout
+    return {
+        "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
+        "failurePolicy": {"maxRestarts": config.retries},
+        "ttlSecondsAfterFinished": _TIME_TO_LIVE_SECONDS,
+        "replicatedJobs": [
+            {"name": "worker", "replicas": 1, "template": {"spec": job}}
+        ],
+    }
+
+
+def _pod_template(
+    name: str,
+    words: list[str],
+    config: KubeflowConfig,
+    environment: list[Json] | None = None,
+) -> Json:
+    container: Json = {
+        # The training operator takes the container of this name and the port of that
+        # one for those of TF_CONFIG.
+        "name": "tensorflow",
+        "ports": [{"name": "tfjob-port", "containerPort": _PORT}],
+        "image": config.image,
+        "command": words,
+        "env": [*(environment or []), *_secrets(config)],
+        "resources": {"limits": _limits(config)},
+        "volumeMounts": [{"name": _VOLUME, "mountPath": config.mount_path}],
+        # Why it failed is the last line that it printed.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    claim = {"claimName": config.volume_claim}
+    spec: Json = {
+        "containers": [container],
+        "volumes": [{"name": _VOLUME, "persistentVolumeClaim": claim}],
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        **pod_settings.placement(config),
+    }
+    labels = {
+        NAME_LABEL: name,
+        # A proxy beside the worker would outlive it, and the job would never end.
+        "sidecar.istio.io/inject": "false",
+    }
+    return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def _limits(config: KubeflowConfig) -> dict[str, str]:
+    limits = {}
+    if config.cpu_limit is not None:
+        limits["cpu"] = f"{config.cpu_limit:g}"
+    if config.memory_limit is not None:
+        limits["memory"] = f"{config.memory_limit:g}G"
+    if config.accelerator_count:
+        limits[config.accelerator] = str(config.accelerator_count)
+    return limits
+
+
+def _secrets(config: KubeflowConfig) -> list[Json]:
+    entries = []
+    for entry in config.secrets:
+        name, key, variable = pod_settings.split_secret(entry)
+        source = {"secretKeyRef": {"name": name, "key": key}}
+        entries.append({"name": variable, "valueFrom": source})
+    return entries

@@ -1,0 +1,165 @@
+"""Reaching the API of Kubeflow Pipelines, and saying in a line why it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import requests
+
+from msg_modules.common import console, extras
+from msg_modules.common.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    import kfp
+
+_HEALTH = "/apis/v2beta1/healthz"
+_ANSWERS_WITHIN_SECONDS = 10.0
+_REFUSALS = {401: "who you are is not known", 403: "you are not allowed to"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """Where Kubeflow Pipelines is, and who asks."""
+
+    host: str
+    """Address of the API, such as http://localhost:8888 after
+    `kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888`."""
+
+    namespace: str | None = None
+    """Your namespace, where Kubeflow has several users."""
+
+    token_file: pathlib.Path | None = None
+    """File that holds a bearer token."""
+
+    cookies_file: pathlib.Path | None = None
+    """File that holds the cookies of a session, such as authservice_session=..."""
+
+    ca_cert: pathlib.Path | None = None
+    """Certificate of the authority that signed the host's."""
+
+    def __post_init__(self) -> None:
+        if not self.host.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"host is {self.host!r}; it must start with http:// or https://."
+            )
+
+
+def connect(connection: Connection) -> kfp.Client:
+    """Connects.
+
+    Args:
+      connection: Where and who.
+
+    Returns:
+      The SDK's client. Use it inside of `explained`.
+
+    Raises:
+      ConfigError: If kfp is not installed or a file cannot be read.
+      RunError: If the host is away, refuses, or is something else.
+    """
+    console.quiet_libraries()
+    token = _read(connection.token_file, "token_file")
+    cookies = _read(connection.cookies_file, "cookies_file")
+    _check_host(connection, token, cookies)
+    with extras.needed("kubeflow"):
+        import kfp
+    with explained(connection.host):
+        return kfp.Client(
+            host=connection.host,
+            existing_token=token,
+            cookies=cookies,
+            ssl_ca_cert=str(connection.ca_cert) if connection.ca_cert else None,
+        )
+
+
+@contextlib.contextmanager
+def explained(host: str) -> Iterator[None]:
+    """Makes a `RunError` of what the SDK raises."""
+    import kfp_server_api
+    import urllib3
+
+    try:
+        yield
+    except kfp_server_api.ApiException as e:
+        raise _refused(host, e.status, _message(e)) from e
+    except (urllib3.exceptions.HTTPError, OSError) as e:
+        raise _away(host, e) from e
+
+
+def _read(path: pathlib.Path | None, field: str) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text().strip()
+    except OSError as e:
+        raise ConfigError(
+            f"{field} is {str(path)!r}, which cannot be read ({e.strerror}); name a"
+            " file that can."
+        ) from e
+
+
+def _check_host(connection: Connection, token: str | None, cookies: str | None) -> None:
+    """The SDK would ask an absent host for half a minute, and log tracebacks."""
+    headers = {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if cookies:
+        headers["Cookie"] = cookies
+    try:
+        answer = requests.get(
+            connection.host.rstrip("/") + _HEALTH,
+            headers=headers,
+            timeout=_ANSWERS_WITHIN_SECONDS,
+            verify=str(connection.ca_cert) if connection.ca_cert else True,
+            allow_redirects=False,
+        )
+    except (requests.RequestException, OSError) as e:
+        raise _away(connection.host, e) from e
+    if answer.status_code in _REFUSALS:
+        raise _refused(connection.host, answer.status_code, answer.reason)
+    try:
+        answer.raise_for_status()
+        answer.json()
+    except requests.RequestException as e:
+        raise RunError(
+            f"{connection.host!r} answers, but not as Kubeflow Pipelines"
+            f" ({answer.status_code} {answer.reason}); name the address of its API, and"
+            " --token-file or --cookies-file if there is a login before it."
+        ) from e
+
+
+def _away(host: str, error: Exception) -> RunError:
+    return RunError(
+        f"{host!r} does not answer ({_innermost(error)}); check the address, and that"
+        " `kubectl port-forward` runs if it goes through one."
+    )
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
+
+
+def _refused(host: str, status: int, message: str) -> RunError:
+    if status in _REFUSALS:
+        return RunError(
+            f"{host!r} refuses, since {_REFUSALS[status]} ({status} {message}); name a"
+            " valid --token-file or --cookies-file, and your --namespace."
+        )
+    return RunError(f"{host!r} refuses: {message} ({status}).")
+
+
+def _message(error: Exception) -> str:
+    """What the API says, out of what the SDK makes of it."""
+    body = getattr(error, "body", None)
+    try:
+        answer = json.loads(body or "")
+        return str(answer.get("message") or answer["error"])
+    except (ValueError, KeyError, AttributeError):
+        return str(getattr(error, "reason", None) or error)

@@ -1,0 +1,310 @@
+"""Commands about runs on Kubeflow: start, schedule, look after them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import tyro
+import yaml
+
+from msg_modules.common import console
+from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.configs import require
+from pipeline.kubeflow import kfp_client
+from pipeline.kubeflow.kfp_client import Connection
+
+if TYPE_CHECKING:
+    import kfp_server_api
+
+_PROG = "kubeflow_runner.py"
+_ROOTS = ("minio://", "s3://", "gs://")
+_CONVERTERS = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
+_SUCCEEDED = "SUCCEEDED"
+_PENDING = "PENDING"
+_ENDED = frozenset({_SUCCEEDED, "FAILED", "SKIPPED", "CANCELED"})
+# Kubeflow waits without end for an image that is not there, and does not say so.
+_STUCK = (
+    "A step that does not begin may lack its image, its volume or a node: `kubectl get"
+    " pods` and `kubectl describe pod` in its namespace say which."
+)
+_SECONDS_BETWEEN_LOOKS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Package:
+    """A compiled pipeline and where its runs go."""
+
+    connection: tyro.conf.OmitArgPrefixes[Connection]
+
+    package: pathlib.Path = pathlib.Path("pipeline.yaml")
+    """What `compile` wrote."""
+
+    experiment: str = "msg-gan"
+    """Experiment that the run belongs to. It is created if need be."""
+
+    pipeline_root: str | None = None
+    """URI for the artifacts: minio://, s3:// or gs://. Default: Kubeflow's own."""
+
+    param: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A runtime parameter, as `--param train_steps=500`; may be given several
+    times. `compile --dry-run` lists them."""
+
+    name: str | None = None
+    """Name of the run or schedule. Default: the pipeline's."""
+
+    cache: bool = True
+    """Take the outputs of steps that ran before with the same inputs."""
+
+    service_account: str | None = None
+    """Kubernetes service account of the steps. Default: Kubeflow's own."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.pipeline_root is None or self.pipeline_root.startswith(_ROOTS),
+            "pipeline_root",
+            self.pipeline_root,
+            "a URI with minio://, s3:// or gs://: the launcher of Kubeflow Pipelines"
+            " takes no other",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SubmitArgs(_Package):
+    """Flags of `submit`."""
+
+    wait: bool = False
+    """Wait for the end; the exit status is then the run's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleArgs(_Package):
+    """Flags of `schedule`."""
+
+    cron: str = "0 0 3 * * *"
+    """When, in six fields, seconds first, in UTC."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            len(self.cron.split()) == 6,
+            "cron",
+            self.cron,
+            "six fields, seconds first, such as '0 0 3 * * *'",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class UploadArgs:
+    """Flags of `upload`."""
+
+    connection: tyro.conf.OmitArgPrefixes[Connection]
+
+    package: pathlib.Path = pathlib.Path("pipeline.yaml")
+    """What `compile` wrote."""
+
+    version: str | None = None
+    """Name of the version, if the pipeline is there already. Default: the time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunArgs:
+    """Flags of `status`."""
+
+    run_id: tyro.conf.Positional[str]
+    """What `submit` printed."""
+
+    connection: tyro.conf.OmitArgPrefixes[Connection]
+
+
+@dataclasses.dataclass(frozen=True)
+class WaitArgs(RunArgs):
+    """Flags of `wait`."""
+
+    timeout: float | None = None
+    """Seconds to wait at most; the run goes on. Default: as long as it takes."""
+
+
+def submit(argv: Sequence[str]) -> None:
+    """Starts a run."""
+    args = _parse(SubmitArgs, argv, "submit", "Starts a run of a compiled pipeline.")
+    name, parameters = _read_package(args.package, args.param)
+    client = kfp_client.connect(args.connection)
+    with kfp_client.explained(args.connection.host):
+        run = client.create_run_from_pipeline_package(
+            str(args.package),
+            arguments=parameters,
+            run_name=args.name or name,
+            experiment_name=args.experiment,
+            namespace=args.connection.namespace,
+            pipeline_root=args.pipeline_root,
+            enable_caching=None if args.cache else False,
+            service_account=args.service_account,
+        )
+    console.say(f"Run {run.run_id}")
+    if args.wait:
+        _wait(client, args.connection.host, run.run_id, None)
+
+
+def schedule(argv: Sequence[str]) -> None:
+    """Has a run started again and again."""
+    args = _parse(
+        ScheduleArgs, argv, "schedule", "Starts runs of a compiled pipeline by a clock."
+    )
+    name, parameters = _read_package(args.package, args.param)
+    client = kfp_client.connect(args.connection)
+    with kfp_client.explained(args.connection.host):
+        experiment = client.create_experiment(
+            args.experiment, namespace=args.connection.namespace
+        )
+        recurring = client.create_recurring_run(
+            experiment.experiment_id,
+            args.name or name,
+            cron_expression=args.cron,
+            # A training that takes longer than the interval must not meet itself.
+            max_concurrency=1,
+            no_catchup=True,
+            pipeline_package_path=str(args.package),
+            params=parameters,
+            pipeline_root=args.pipeline_root,
+            enable_caching=None if args.cache else False,
+            service_account=args.service_account,
+        )
+    console.say(f"Schedule {recurring.recurring_run_id}: {args.cron}")
+
+
+def upload(argv: Sequence[str]) -> None:
+    """Puts the pipeline, or a version of it, where the web page lists it."""
+    args = _parse(UploadArgs, argv, "upload", "Uploads a compiled pipeline.")
+    name, _ = _read_package(args.package, ())
+    client = kfp_client.connect(args.connection)
+    with kfp_client.explained(args.connection.host):
+        pipeline_id = client.get_pipeline_id(name)
+        if pipeline_id is None:
+            uploaded = client.upload_pipeline(
+                str(args.package), name, namespace=args.connection.namespace
+            )
+            console.say(f"Pipeline {uploaded.pipeline_id}: {name}")
+            return
+        version = args.version or time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        client.upload_pipeline_version(
+            str(args.package), version, pipeline_id=pipeline_id
+        )
+    console.say(f"Pipeline {pipeline_id}: version {version}")
+
+
+def status(argv: Sequence[str]) -> None:
+    """Says how a run stands."""
+    args = _parse(RunArgs, argv, "status", "Shows the state of a run and its steps.")
+    client = kfp_client.connect(args.connection)
+    with kfp_client.explained(args.connection.host):
+        run = client.get_run(args.run_id)
+    console.say(f"Run {args.run_id}: {run.state}")
+    for task in _tasks(run):
+        console.say(f"  {task.display_name}: {task.state}{_reason(task)}")
+    if any(task.state == _PENDING for task in _tasks(run)):
+        console.say(_STUCK)
+
+
+def wait(argv: Sequence[str]) -> None:
+    """Waits for a run; a failed one is an error."""
+    args = _parse(WaitArgs, argv, "wait", "Waits for the end of a run.")
+    client = kfp_client.connect(args.connection)
+    _wait(client, args.connection.host, args.run_id, args.timeout)
+
+
+def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
+    """Looks again and again.
+
+    The SDK's own loop never ends for a run that was cancelled.
+    """
+    start, seen = time.monotonic(), None
+    while True:
+        with kfp_client.explained(host):
+            run = client.get_run(run_id)
+        if run.state != seen:
+            console.say(f"Run {run_id}: {run.state}")
+            seen = run.state
+        if run.state in _ENDED:
+            break
+        if timeout is not None and time.monotonic() - start > timeout:
+            unfinished = [
+                f"{task.display_name} {task.state}"
+                for task in _tasks(run)
+                if task.state not in _ENDED
+            ]
+            raise RunError(
+                f"The run {run_id} is {run.state} after {timeout:g} seconds, and goes"
+                f" on ({', '.join(unfinished) or 'no step'}); wait longer with"
+                f" --timeout. {_STUCK}"
+            )
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if run.state != _SUCCEEDED:
+        failed = [
+            f"{task.display_name}{_reason(task)}"
+            for task in _tasks(run)
+            if task.state == "FAILED"
+        ]
+        raise RunError(
+            f"The run {run_id} {run.state}: {'; '.join(failed) or 'no step'}"
+        )
+
+
+def _tasks(run: kfp_server_api.V2beta1Run) -> list[Any]:
+    details = run.run_details.task_details if run.run_details else None
+    return details or []
+
+
+def _reason(task: Any) -> str:
+    return f" ({task.error.message})" if task.error and task.error.message else ""
+
+
+def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any:
+    return tyro.cli(
+        args_type, args=list(argv), prog=f"{_PROG} {command}", description=what
+    )
+
+
+def _read_package(
+    path: pathlib.Path, given: Sequence[str]
+) -> tuple[str, dict[str, Any]]:
+    """The pipeline's name, and the runtime parameters as their types say.
+
+    Raises:
+      ConfigError: If the file is no pipeline, or it has no such parameter.
+    """
+    try:
+        spec = next(iter(yaml.safe_load_all(path.read_text())))
+        name = spec["pipelineInfo"]["name"]
+        known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    except OSError as e:
+        raise ConfigError(
+            f"package is {str(path)!r}, which cannot be read ({e.strerror}); write it"
+            f" with `{_PROG} compile --output {path}`."
+        ) from e
+    except (yaml.YAMLError, StopIteration, KeyError, TypeError, AttributeError) as e:
+        raise ConfigError(
+            f"package is {str(path)!r}, which is no compiled pipeline; write it with"
+            f" `{_PROG} compile`."
+        ) from e
+    return name, dict(_parameter(entry, known) for entry in given)
+
+
+def _parameter(entry: str, known: dict[str, Any]) -> tuple[str, Any]:
+    name, separator, text = entry.partition("=")
+    require(bool(separator), "param", entry, "written like train_steps=500")
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise ConfigError(
+            f"param is {entry!r}; the pipeline's are {', '.join(sorted(known))}.{hint}"
+        )
+    kind = known[name]["parameterType"]
+    try:
+        return name, _CONVERTERS[kind](text)
+    except ValueError as e:
+        raise ConfigError(f"param is {entry!r}; it must be a {kind}.") from e

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from msg_modules.common import console
+
+
+def test_a_failure_is_one_line_on_standard_error(capsys: pytest.CaptureFixture):
+    console.fail("steps is 0;\n   it must be [at least] 1")
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "error: steps is 0; it must be [at least] 1\n"
+
+
+def test_what_looks_like_markup_is_said_as_it_is(capsys: pytest.CaptureFixture):
+    console.say("[bold]loss[/bold] of images[3] " + "x" * 200)
+
+    assert capsys.readouterr().out == (
+        "[bold]loss[/bold] of images[3] " + "x" * 200 + "\n"
+    )
+
+
+def test_a_warning_is_framed_and_keeps_its_words(capsys: pytest.CaptureFixture):
+    console.warn("fashion_mnist cannot be had; [garments] is used instead")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 3
+    assert "Warning" in lines[0]
+    assert any("fashion_mnist cannot be had" in line for line in lines[1:-1])
+    assert any("[garments]" in line for line in lines[1:-1])
+
+
+def test_where_nobody_watches_there_is_no_progress_bar(capsys: pytest.CaptureFixture):
+    with console.progress("training", total=10, done=2) as show:
+        show(5)
+        show(10)
+
+    captured = capsys.readouterr()
+    assert captured.out.strip() == ""
+    assert captured.err == ""

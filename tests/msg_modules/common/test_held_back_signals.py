@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pathlib
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from msg_modules.common import signals
+from msg_modules.common.errors import Interrupted
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """What a signal does here is as before when a test has ended."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_waits_for_the_end_of_the_block(number: signal.Signals):
+    delivered = []
+    signal.signal(number, lambda number, frame: delivered.append(number))
+    done = []
+
+    with pytest.raises(Interrupted) as caught, signals.held_back() as received:
+        assert list(received) == []
+        signal.raise_signal(number)
+        done.append("the rest of the block")
+        assert list(received) == [number]
+        assert delivered == []
+
+    assert done
+    assert delivered == [number]
+    assert caught.value.signal_number == number
+
+
+def test_ctrl_c_is_what_it_is_in_python():
+    # A shell that runs this in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), signals.held_back():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_without_a_signal_nothing_happens():
+    before = [signal.getsignal(number) for number in SIGNALS]
+
+    with signals.held_back() as received:
+        pass
+
+    assert received == []
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_what_fails_meanwhile_is_told(tmp_path: pathlib.Path):
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+
+    with pytest.raises(FileNotFoundError), signals.held_back():
+        signal.raise_signal(signal.SIGTERM)
+        (tmp_path / "missing").read_text()
+
+
+def test_an_ignored_signal_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with signals.held_back() as received:
+        signal.raise_signal(signal.SIGINT)
+
+    assert received == []
+
+
+def test_another_thread_can_train_as_well():
+    seen = []
+
+    def work() -> None:
+        with signals.held_back() as received:
+            seen.append(list(received))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert seen == [[]]

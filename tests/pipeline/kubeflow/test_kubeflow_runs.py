@@ -1,0 +1,292 @@
+"""Commands that talk to Kubeflow, with a server that answers like it."""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from kubeflow_server import Kubeflow
+from refusals import status_of
+
+from pipeline.kubeflow import command, run_commands
+
+SPEC = {
+    "pipelineInfo": {"name": "msg-gan"},
+    "schemaVersion": "2.1.0",
+    "sdkVersion": "tfx-1.16.0",
+    "root": {
+        "dag": {"tasks": {}},
+        "inputDefinitions": {
+            "parameters": {
+                "train_steps": {
+                    "parameterType": "NUMBER_INTEGER",
+                    "defaultValue": 1500,
+                },
+                "min_coverage": {
+                    "parameterType": "NUMBER_DOUBLE",
+                    "defaultValue": 0.05,
+                },
+                "dataset": {"parameterType": "STRING", "defaultValue": "garments"},
+            }
+        },
+    },
+}
+PLATFORM = {
+    "platforms": {
+        "kubernetes": {
+            "deploymentSpec": {
+                "executors": {"Trainer_executor": {"activeDeadlineSeconds": 60}}
+            }
+        }
+    }
+}
+
+
+@pytest.fixture
+def server() -> Iterator[Kubeflow]:
+    server = Kubeflow()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def package(tmp_path: pathlib.Path) -> str:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(yaml.safe_dump_all([SPEC, PLATFORM]))
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(run_commands, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    # Where the SDK looks for a context.
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def _error(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_submit_starts_a_run_with_typed_parameters(
+    server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "submit",
+        "--host",
+        server.url,
+        "--package",
+        package,
+        "--experiment",
+        "nightly",
+        "--pipeline-root",
+        "s3://bucket/artifacts",
+        "--param",
+        "train_steps=500",
+        "--param",
+        "min_coverage=0.1",
+        "--param",
+        "dataset=mnist",
+    ]
+    assert command.main(words) == 0
+    assert "Run run-1" in capsys.readouterr().out
+    assert server.body_of("POST", "/experiments")["display_name"] == "nightly"
+    run = server.body_of("POST", "/runs")
+    assert run["experiment_id"] == "experiment-1"
+    assert run["runtime_config"] == {
+        "parameters": {"train_steps": 500, "min_coverage": 0.1, "dataset": "mnist"},
+        "pipeline_root": "s3://bucket/artifacts",
+    }
+    spec = run["pipeline_spec"]
+    assert spec["pipeline_spec"]["pipelineInfo"]["name"] == "msg-gan"
+    assert spec["platform_spec"] == PLATFORM
+
+
+def test_submit_and_wait_ends_as_the_run_does(
+    server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["submit", "--wait", "--host", server.url, "--package", package]
+    server.states = ["PENDING", "RUNNING", "RUNNING", "SUCCEEDED"]
+    assert command.main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        f"Run run-1: {s}" for s in ("PENDING", "RUNNING", "SUCCEEDED")
+    ]
+    server.states = ["RUNNING", "FAILED"]
+    assert command.main(words) == 1
+    assert "Trainer (the loss is NaN)" in _error(capsys)
+
+
+def test_a_cancelled_run_ends_the_wait(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = ["CANCELING", "CANCELED"]
+    assert command.main(["wait", "run-1", "--host", server.url]) == 1
+    assert "CANCELED" in _error(capsys)
+
+
+def test_waiting_has_an_end(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = ["RUNNING"]
+    words = ["wait", "run-1", "--timeout", "0.05", "--host", server.url]
+    assert command.main(words) == 1
+    line = _error(capsys)
+    assert "RUNNING after 0.05 seconds" in line
+    assert "(Trainer PENDING)" in line
+    # Kubeflow says nothing of an image that is not there.
+    assert "image" in line
+    assert "kubectl get pods" in line
+
+
+def test_status_shows_the_steps(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = ["FAILED"]
+    assert command.main(["status", "run-1", "--host", server.url]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "Run run-1: FAILED",
+        "  TfdsExampleGen: SUCCEEDED",
+        "  Trainer: FAILED (the loss is NaN)",
+    ]
+
+
+def test_status_of_a_step_without_its_image(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = ["RUNNING"]
+    assert command.main(["status", "run-1", "--host", server.url]) == 0
+    *_, step, hint = capsys.readouterr().out.splitlines()
+    assert step == "  Trainer: PENDING"
+    assert "image" in hint
+    assert "kubectl get pods" in hint
+
+
+def test_schedule(
+    server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["schedule", "--host", server.url, "--package", package]
+    assert command.main([*words, "--cron", "0 30 2 * * 1"]) == 0
+    assert "Schedule schedule-1" in capsys.readouterr().out
+    body = server.body_of("POST", "/recurringruns")
+    assert body["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 1"
+    assert int(body["max_concurrency"]) == 1
+    assert body["mode"] == "ENABLE"
+
+
+def test_upload_makes_a_pipeline_and_then_a_version(
+    server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["upload", "--host", server.url, "--package", package]
+    assert command.main(words) == 0
+    assert "Pipeline pipeline-1: msg-gan" in capsys.readouterr().out
+    server.pipelines = [{"pipeline_id": "pipeline-1", "display_name": "msg-gan"}]
+    assert command.main([*words, "--version", "two"]) == 0
+    assert "Pipeline pipeline-1: version two" in capsys.readouterr().out
+    assert b"msg-gan" in server.body_of("POST", "/pipelines/upload_version")
+
+
+def test_token_and_cookies_come_from_files(
+    server: Kubeflow, tmp_path: pathlib.Path
+) -> None:
+    token, cookies = tmp_path / "token", tmp_path / "cookies"
+    token.write_text("secret\n")
+    cookies.write_text("authservice_session=abc\n")
+    words = ["status", "run-1", "--host", server.url, "--token-file", str(token)]
+    assert command.main([*words, "--cookies-file", str(cookies)]) == 0
+    headers = {name.lower(): value for name, value in server.headers.items()}
+    assert headers["authorization"] == "Bearer secret"
+    assert headers["cookie"] == "authservice_session=abc"
+
+
+def test_a_host_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    start = time.monotonic()
+    assert command.main(["status", "run-1", "--host", url]) == 1
+    # The SDK by itself asks for half a minute.
+    assert time.monotonic() - start < 10
+    line = _error(capsys)
+    assert url in line
+    assert "refused" in line
+
+
+def test_a_host_that_refuses_the_token(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.health = (401, "text/plain", "who are you?")
+    assert command.main(["status", "run-1", "--host", server.url]) == 1
+    line = _error(capsys)
+    assert "401" in line
+    assert "--token-file" in line
+
+
+def test_a_login_page_in_front(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.health = (200, "text/html", "<html>Log in to Your Account</html>")
+    assert command.main(["status", "run-1", "--host", server.url]) == 1
+    assert "not as Kubeflow Pipelines" in _error(capsys)
+
+
+def test_a_refused_run_is_told_in_the_servers_words(
+    server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.refusal = (400, "Invalid input error: the namespace is empty")
+    assert command.main(["submit", "--host", server.url, "--package", package]) == 1
+    assert "the namespace is empty" in _error(capsys)
+    server.refusal = (403, "User 'x' is not authorized")
+    assert command.main(["status", "run-1", "--host", server.url]) == 1
+    assert "not authorized" in _error(capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--param", "train_step=5"], ["train_step", "Did you mean train_steps?"]),
+        (["--param", "train_steps=many"], ["train_steps=many", "NUMBER_INTEGER"]),
+        (["--param", "train_steps"], ["written like"]),
+        (["--pipeline-root", "/mnt/artifacts"], ["/mnt/artifacts", "minio://"]),
+        (["--package", "/nowhere/p.yaml"], ["/nowhere/p.yaml", "compile"]),
+        (["--host", "localhost:8888"], ["localhost:8888", "http://"]),
+        (["--token-file", "/nowhere/token"], ["token_file", "/nowhere/token"]),
+    ],
+)
+def test_wrong_arguments_reach_no_server(
+    server: Kubeflow,
+    package: str,
+    flags: list[str],
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ["submit", "--host", server.url, "--package", package, *flags]
+    assert status_of(command.main, line) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+    assert not server.requests
+
+
+def test_a_file_that_is_no_pipeline(
+    server: Kubeflow, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("- a list\n")
+    words = ["upload", "--host", server.url, "--package", str(path)]
+    assert command.main(words) == 2
+    assert "no compiled pipeline" in _error(capsys)
+
+
+def test_cron_with_five_fields_is_refused(
+    server: Kubeflow, package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["schedule", "--host", server.url, "--package", package]
+    assert status_of(command.main, [*words, "--cron", "0 3 * * *"]) == 2
+    assert "six fields" in capsys.readouterr().err
