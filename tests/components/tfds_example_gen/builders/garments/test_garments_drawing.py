@@ -7,6 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 from sklearn.neighbors import KNeighborsClassifier
 
+from components.tfds_example_gen.builders.garments import drawing
 from components.tfds_example_gen.builders.garments.drawing import (
     CLASS_NAMES,
     draw_garment,
@@ -158,6 +159,6 @@ def test_neighbours_of_real_garments_are_drawings_of_their_class() -> None:
 
 
 def test_drawing_needs_no_tensorflow() -> None:
-    code = "import sys, components.tfds_example_gen.builders.garments.drawing\nsys.exit('tensorflow' in sys.modules)"
+    code = f"import sys, {drawing.__name__}\nsys.exit('tensorflow' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
