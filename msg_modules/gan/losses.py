@@ -21,14 +21,11 @@ class AdversarialLoss(NamedTuple):
       discriminator: The same for the other side.
       relative_to_average: Whether both take, in place of each logit, its distance
         from the mean logit of the other kind of images over the global batch.
-      discriminator_can_ignore_fakes: Whether there are generated images by whose
-        logits the discriminator's loss has no gradient.
     """
 
     generator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     relative_to_average: bool = False
-    discriminator_can_ignore_fakes: bool = False
 
 
 def non_saturating_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
@@ -101,17 +98,14 @@ LOSSES: dict[str, AdversarialLoss] = {
         average_hinge_generator_loss,
         hinge_discriminator_loss,
         relative_to_average=True,
-        discriminator_can_ignore_fakes=True,
     ),
     "hinge": AdversarialLoss(
         hinge_generator_loss,
         hinge_discriminator_loss,
-        discriminator_can_ignore_fakes=True,
     ),
     "least_squares": AdversarialLoss(
         least_squares_generator_loss,
         least_squares_discriminator_loss,
-        discriminator_can_ignore_fakes=True,
     ),
     "non_saturating": AdversarialLoss(
         non_saturating_generator_loss, non_saturating_discriminator_loss

@@ -15,6 +15,8 @@ from msg_modules.gan import losses, networks, penalties
 # early on, the average follows the weights quickly (StyleGAN2-ADA,
 # arXiv 2006.06676, training code).
 _EMA_RAMP_UP = 0.05
+# Far below the rounding of any gradient worth having, and far above float32's least.
+_TINY = 1e-20
 
 METRICS = (
     "generator_loss",
@@ -94,7 +96,7 @@ class Gan(tf.Module):
             tf.concat([real, fake], 0) for real, fake in zip(images, fakes, strict=True)
         )
         variables = self.discriminator.trainable_variables
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape() as tape:
             tape.watch(both)
             logits = self.discriminator(both, training=True)
         real_logits, fake_logits = tf.split(logits, 2)
@@ -106,26 +108,21 @@ class Gan(tf.Module):
         )
         generator_slope = loss_tape.gradient(generator_loss, fake_logits)
 
+        # One pass back through the discriminator serves both networks. A logit depends
+        # on its own image alone, so what a slope `s` at the logit sends back to the
+        # image is `s` times the logit's gradient, and the generator's slope follows by
+        # rescaling. A slope of the discriminator's loss that vanishes is sent back as
+        # a tiny one: it adds nothing to the weights' gradients that float32 could
+        # show, and can be divided by.
+        fake_slope = tf.where(tf.abs(fake_slope) < _TINY, _TINY, fake_slope)
         discriminator_gradients, image_gradients = tape.gradient(
             logits, (variables, both), tf.concat([real_slope, fake_slope], 0)
         )
-        if self._loss.discriminator_can_ignore_fakes:
-            fake_gradients = tape.gradient(
-                logits, both, tf.concat([tf.zeros_like(real_slope), generator_slope], 0)
-            )
-        else:
-            # A logit depends on its own image alone. What the discriminator's
-            # loss sent back to an image, the generator's would have sent times
-            # the ratio of their slopes: no second pass is needed.
-            ratio = tf.reshape(generator_slope / fake_slope, [-1, 1, 1, 1])
-            fake_gradients = [
-                tf.concat([tf.zeros_like(ratio), ratio], 0) * gradient
-                for gradient in image_gradients
-            ]
+        scale = tf.reshape(generator_slope / fake_slope, [-1, 1, 1, 1])
         generator_gradients = generator_tape.gradient(
             fakes,
             self.generator.trainable_variables,
-            [tf.split(gradient, 2)[1] for gradient in fake_gradients],
+            [scale * tf.split(gradient, 2)[1] for gradient in image_gradients],
         )
         if with_penalty:
             # The last bias moves all logits alike and has no part in a penalty.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
+from stripes import make_stripes, stripes_classifier  # noqa: F401
 
 from msg_modules.configs import ModelConfig, TrainConfig
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.gan import networks, penalties
-from msg_modules.gan.losses import LOSSES
+from msg_modules.gan.losses import LOSSES, AdversarialLoss
 from msg_modules.gan.step import METRICS, Gan
 
 COMPACT = ModelConfig(network="compact", latent_dim=8)
@@ -233,6 +233,46 @@ def test_one_pass_back_through_the_discriminator_serves_both_networks(
     _assert_same_gradients(
         _gradients(gan), [gradient.numpy() for gradient in (*generator, *discriminator)]
     )
+
+
+def _at_fake_logits(loss: AdversarialLoss, value: float) -> AdversarialLoss:
+    """The same loss, evaluated as if every generated image had this logit."""
+
+    def moved(side: Callable) -> Callable:
+        return lambda real, fake: side(real, fake + tf.stop_gradient(value - fake))
+
+    return loss._replace(
+        generator=moved(loss.generator), discriminator=moved(loss.discriminator)
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_equals_two_separate_passes_however_far_the_logits_are(
+    make_pyramids: Callable, monkeypatch: pytest.MonkeyPatch, loss: str
+):
+    config = TrainConfig(batch_size=4, seed=6, loss=loss, r1_gamma=0.0)
+    images = _tensors(make_pyramids(4))
+    gan = Gan(COMPACT, config, 1)
+    taken: list[list[tf.Tensor]] = []
+    # Nothing is updated, so that each logit meets the same weights.
+    for optimizer in (gan.discriminator_optimizer, gan.generator_optimizer):
+        monkeypatch.setattr(optimizer, "apply", lambda g, _: taken.append(list(g)))
+    latents = tf.random.stateless_normal([4, 8], seed=tf.constant([6, 0], tf.int64))
+    plain = LOSSES[loss]
+
+    for value in (-1000.0, -120.0, -90.0, -84.0, -80.0, -75.0, 0.0, 1.0, 1000.0):
+        moved = _at_fake_logits(plain, value)
+        monkeypatch.setitem(LOSSES, loss, moved)
+        monkeypatch.setattr(gan, "_loss", moved)
+        wanted = _plain_gradients(gan, images, latents, loss)
+        taken.clear()
+        gan.replica_step(images, False)
+        for seen, gradients in zip(taken, reversed(wanted), strict=True):
+            largest = max(float(np.max(np.abs(g))) for g in gradients)
+            for one, other in zip(seen, gradients, strict=True):
+                np.testing.assert_allclose(
+                    one, other, rtol=1e-4, atol=2e-6 * largest + 1e-15
+                )
 
 
 def test_penalties_are_multiplied_by_their_interval_and_weight(
