@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import signal
 import sys
 import webbrowser
 from collections.abc import Sequence
+from typing import Any
 
 import tyro
 
@@ -70,8 +72,8 @@ def evaluate(
     run: pathlib.Path,
     output: pathlib.Path | None = None,
     num_images: int | None = None,
-    num_seeds: int = 3,
-    seed: int = 0,
+    num_seeds: int | None = None,
+    seed: int | None = None,
     force: bool = False,
 ) -> None:
     """Measures a generator, also one that this project did not train.
@@ -81,13 +83,15 @@ def evaluate(
       run: Pipeline root of a run that has judged a generator: its test images, its
         classifier and its thresholds are used.
       output: A JSON file to write all figures to.
-      num_images: Images to draw for each seed. Default: as many as there are test
-        images, at most 10000.
+      num_images: Images to draw for each seed. Default: as the run did.
       num_seeds: Draw and measure this many times; the spread is the confidence.
-      seed: The first of these seeds.
+        Default: as the run did.
+      seed: The first of these seeds. Default: as the run did.
       force: Overwrite an existing file.
     """
-    settings = EvaluateConfig(num_images=num_images, num_seeds=num_seeds, seed=seed)
+    given = {"num_images": num_images, "num_seeds": num_seeds, "seed": seed}
+    settings: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    dataclasses.replace(EvaluateConfig(), **settings)  # Checks them at once.
     if output:
         outputs.check_free(output, force)
     from msg_modules.metrics import summary

@@ -17,13 +17,12 @@ from msg_modules.common import console, files
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.data import reading
-from msg_modules.generator.sampling import Generator
 from msg_modules.generator.saved_models import (
     CARD_FILE,
     complete_versions,
     serving_directory,
 )
-from msg_modules.metrics import candidate, judge
+from msg_modules.metrics import judge
 from msg_modules.metrics.classifier import Classifier, load_classifier
 from msg_modules.metrics.yardstick import Yardstick
 from msg_modules.report import history
@@ -68,8 +67,12 @@ class Executor(base_executor.BaseExecutor):
             if baselines
             else _newest_pushed(config, exec_properties.get("serving_dir"))
         )
-        found, generator = _judge(
-            path_utils.serving_model_path(model.uri), baseline, yardstick, config
+        console.say(
+            f"  {config.num_seeds} x {yardstick.num_images:,} generated against"
+            f" {yardstick.num_images:,} test images, by {yardstick.classifier.info}"
+        )
+        found, generator = judge.evaluate(
+            path_utils.serving_model_path(model.uri), yardstick, config, baseline
         )
         runs = input_dict.get("model_run") or []
         run_dir = pathlib.Path(runs[0].uri) if runs else None
@@ -147,48 +150,6 @@ def _newest_pushed(config: EvaluateConfig, serving_dir: str | None) -> str | Non
         return None
     versions = complete_versions(serving_directory(serving_dir))
     return str(versions[-1]) if versions else None
-
-
-def _judge(
-    model: str, baseline: str | None, yardstick: Yardstick, config: EvaluateConfig
-) -> tuple[dict[str, Any], Generator | None]:
-    """Measures both generators.
-
-    Returns:
-      What `judge.to_json` says, and the generator; None if it is unfit.
-    """
-    console.say(
-        f"  {config.num_seeds} x {yardstick.num_images:,} generated against"
-        f" {yardstick.num_images:,} test images, by {yardstick.classifier.info}"
-    )
-    try:
-        generator = candidate.load_candidate(model)
-        measured = judge.measure(generator, yardstick, config)
-    except candidate.UnfitGenerator as e:
-        verdict = judge.Verdict(False, (str(e),))
-        found = judge.to_json(yardstick=yardstick, config=config, verdict=verdict)
-        return found, None
-    path, baseline_measured = None, None
-    if baseline is not None:
-        try:
-            served = candidate.load_candidate(baseline)
-            path = str(served.path)
-            baseline_measured = judge.measure(served, yardstick, config)
-        except candidate.UnfitGenerator as e:
-            raise RunError(
-                f"The last blessed generator cannot be compared with: {e} Delete it,"
-                " or give --evaluate.baseline none."
-            ) from e
-    figures = judge.compare(yardstick, measured, baseline_measured)
-    found = judge.to_json(
-        yardstick=yardstick,
-        config=config,
-        verdict=judge.decide(figures, config),
-        figures=figures,
-        measured=measured,
-        baseline=path,
-    )
-    return found, generator
 
 
 def _write(path: pathlib.Path, text: str) -> None:

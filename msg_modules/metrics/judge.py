@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import platform
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.generator.sampling import Generator
 from msg_modules.metrics import candidate
@@ -25,15 +27,15 @@ class Figure:
     Attributes:
       value: Mean over the seeds.
       std: Standard deviation over the seeds; None for a single one.
-      floor: The same of training images.
-      ceiling: The same of noise.
+      real: What real images score, of the training split.
+      noise: What noise scores.
       baseline: The same of the last blessed generator; None without one.
     """
 
     value: float
     std: float | None
-    floor: float
-    ceiling: float
+    real: float
+    noise: float
     baseline: float | None
 
 
@@ -48,6 +50,56 @@ class Verdict:
 
     blessed: bool
     reasons: tuple[str, ...] = ()
+
+
+def evaluate(
+    model: str | pathlib.Path,
+    yardstick: Yardstick,
+    config: EvaluateConfig,
+    baseline: str | pathlib.Path | None = None,
+) -> tuple[dict[str, Any], Generator | None]:
+    """Measures a generator and decides about it.
+
+    Args:
+      model: A SavedModel with the signatures of a pushed one, or a serving directory.
+      yardstick: What to measure with.
+      config: Seeds and thresholds.
+      baseline: The last blessed generator, to compare with.
+
+    Returns:
+      What `metrics.json` holds of the evaluation (`to_json`), and the generator; None
+      if it breaks its contract, which is then the reason against it.
+
+    Raises:
+      RunError: If the baseline cannot be measured.
+    """
+    try:
+        generator = candidate.load_candidate(model)
+        measured = measure(generator, yardstick, config)
+    except candidate.UnfitGenerator as e:
+        verdict = Verdict(False, (str(e),))
+        return to_json(yardstick=yardstick, config=config, verdict=verdict), None
+    path, baseline_measured = None, None
+    if baseline is not None:
+        try:
+            served = candidate.load_candidate(baseline)
+            path = str(served.path)
+            baseline_measured = measure(served, yardstick, config)
+        except candidate.UnfitGenerator as e:
+            raise RunError(
+                f"The last blessed generator cannot be compared with: {e} Delete it,"
+                " or give --evaluate.baseline none."
+            ) from e
+    figures = compare(yardstick, measured, baseline_measured)
+    found = to_json(
+        yardstick=yardstick,
+        config=config,
+        verdict=decide(figures, config),
+        figures=figures,
+        measured=measured,
+        baseline=path,
+    )
+    return found, generator
 
 
 def measure(
@@ -70,16 +122,16 @@ def compare(
     measured: list[Measurement],
     baseline: list[Measurement] | None,
 ) -> dict[str, Figure]:
-    """Puts floor, ceiling and the last blessed generator beside each metric."""
-    floor, ceiling = yardstick.floor().figures, yardstick.ceiling().figures
+    """Puts the scores of real images, noise and the baseline beside each metric."""
+    real, noise = yardstick.real().figures, yardstick.noise().figures
     return {
         name: Figure(
             value=_mean(name, measured),
             std=float(np.std([m.figures[name] for m in measured], ddof=1))
             if len(measured) > 1
             else None,
-            floor=floor[name],
-            ceiling=ceiling[name],
+            real=real[name],
+            noise=noise[name],
             baseline=_mean(name, baseline) if baseline else None,
         )
         for name in METRICS
@@ -103,11 +155,11 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
         )
     if (
         config.max_frechet_share is not None
-        and main.value > config.max_frechet_share * main.ceiling
+        and main.value > config.max_frechet_share * main.noise
     ):
         reasons.append(
             f"{label} is {main.value:.3g}; it must be at most"
-            f" {config.max_frechet_share * main.ceiling:.3g},"
+            f" {config.max_frechet_share * main.noise:.3g},"
             f" {config.max_frechet_share:g} of noise's"
             " (--evaluate.max-frechet-share)"
         )
@@ -159,7 +211,7 @@ def to_json(
         "blessed": verdict.blessed,
         "reasons": list(verdict.reasons),
         "num_images": yardstick.num_images,
-        "num_floor_images": yardstick.num_floor,
+        "num_real_images": yardstick.num_real,
         "seeds": list(range(config.seed, config.seed + config.num_seeds)),
         "extractor": dataclasses.asdict(yardstick.classifier.info),
         "baseline": baseline,

@@ -20,7 +20,7 @@ _SHOWN = (
 
 
 def lines(evaluation: dict[str, Any]) -> list[str]:
-    """A table of the main figures beside their floor and ceiling.
+    """A table of the main figures beside those of real images and of noise.
 
     Args:
       evaluation: What `metrics.json` holds (`judge.to_json`).
@@ -36,8 +36,8 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
     heading = [
         "generated",
         "",
-        "floor",
-        "ceiling",
+        "real",
+        "noise",
         *(["last blessed"] if has_baseline else []),
     ]
     rows = [
@@ -45,7 +45,8 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
         f" against {evaluation['num_images']:,} of {evaluation['split']!r} of"
         f" {evaluation['dataset']},\nin the features of {extractor['extractor']}"
         f" {extractor['content_hash'][:8]}, trained on {extractor['dataset']}."
-        f" Floor: {evaluation['num_floor_images']:,} training\nimages; ceiling: noise.",
+        f" Real: {evaluation['num_real_images']:,} training\nimages; noise: "
+        "uniform pixels.",
         _row("", heading),
     ]
     for name in _SHOWN:
@@ -54,8 +55,8 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
         cells = [
             f"{figure['value']:.3f}",
             "" if std is None else f"± {std:.3f}",
-            f"{figure['floor']:.3f}",
-            f"{figure['ceiling']:.3f}",
+            f"{figure['real']:.3f}",
+            f"{figure['noise']:.3f}",
             *([f"{figure['baseline']:.3f}"] if has_baseline else []),
         ]
         rows.append(_row(METRICS[name].label, cells))

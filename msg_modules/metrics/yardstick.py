@@ -34,7 +34,7 @@ class Metric:
 
     Attributes:
       label: What people call it.
-      better: Which way it improves; `neither` where floor tells what is normal.
+      better: Which way it improves; `neither` where `real` says what is normal.
     """
 
     label: str
@@ -81,7 +81,7 @@ class Yardstick:
 
     Attributes:
       num_images: Test images, and images of each measurement.
-      num_floor: Training images of `floor`: fewer where there are few.
+      num_real: Training images that `real` measures: fewer where there are few.
       classifier: What embeds the images.
       class_shares: float64 `[num_classes]`, which classes the classifier sees in
         the test images.
@@ -120,8 +120,8 @@ class Yardstick:
                 " --data.eval-split or a smaller --evaluate.num-images."
             )
         # Half of the training images at most: the others are the neighbours.
-        self.num_floor = min(self.num_images, len(train[-1]) // 2)
-        if self.num_floor < _FEWEST_IMAGES:
+        self.num_real = min(self.num_images, len(train[-1]) // 2)
+        if self.num_real < _FEWEST_IMAGES:
             raise RunError(
                 f"There are {len(train[-1])} training images; judging needs at least"
                 f" {2 * _FEWEST_IMAGES}."
@@ -131,8 +131,8 @@ class Yardstick:
         generator = np.random.default_rng(seed)
         chosen = generator.permutation(available)[: self.num_images]
         order = generator.permutation(len(train[-1]))
-        self._floor = [scale[order[: self.num_floor]] for scale in train]
-        self._bank = images.quantise(train[-1][order[self.num_floor :]])
+        self._real = [scale[order[: self.num_real]] for scale in train]
+        self._bank = images.quantise(train[-1][order[self.num_real :]])
         self._bank_features = classifier.features(self._bank)
         test = [images.quantise(scale[chosen]) for scale in test]
         self.shown = [scale[:_NUM_SHOWN].copy() for scale in test]
@@ -183,11 +183,11 @@ class Yardstick:
         }
         return Measurement({name: figures[name] for name in METRICS}, shares)
 
-    def floor(self) -> Measurement:
+    def real(self) -> Measurement:
         """Measures training images: what a perfect generator would reach."""
-        return self.measure(self._floor)
+        return self.measure(self._real)
 
-    def ceiling(self) -> Measurement:
+    def noise(self) -> Measurement:
         """Measures noise, drawn at each scale by itself."""
         return self.measure(
             [images.noise(self.num_images, self._seed, size) for size in PYRAMID_SIZES]

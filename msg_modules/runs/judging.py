@@ -1,7 +1,8 @@
-"""Measuring with the images and the classifier of a finished run."""
+"""Evaluating any generator as a run evaluated its own."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -16,25 +17,26 @@ from msg_modules.runs.layout import METRICS_FILE, newest_evaluation
 
 
 def evaluate(
-    model: pathlib.Path, run: pathlib.Path, config: EvaluateConfig
+    model: pathlib.Path, run: pathlib.Path, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Measures a generator as the newest judgement of a run measured its own.
+    """Measures a generator as the newest evaluation of a run measured its own.
 
     Args:
-      model: A SavedModel that keeps the contract of a pushed one, or a serving
-        directory; whoever trained it.
-      run: Pipeline root, for the images and the classifier.
-      config: Images and seeds; the thresholds are those of the run.
+      model: A SavedModel with the signatures of a pushed one, or a serving directory;
+        whoever trained it.
+      run: Pipeline root, for the images, the classifier, settings and thresholds.
+      settings: Fields of `EvaluateConfig` that shall differ from the run's.
 
     Returns:
       What `metrics.json` holds.
 
     Raises:
-      ConfigError: If the run has judged nothing.
-      RunError: If the generator is unfit, or images or classifier are gone.
+      ConfigError: If the run has evaluated nothing, or a setting is out of its range.
+      RunError: If the generator breaks its contract, or images or classifier are gone.
     """
     before = json.loads((newest_evaluation(run) / METRICS_FILE).read_text())
-    generator = candidate.load_candidate(model)
+    config = dataclasses.replace(EvaluateConfig(**before["config"]), **settings)
+    candidate.load_candidate(model)  # Before the classifier and the images: in seconds.
     lineage = {name: before["lineage"][name] for name in ("examples", "classifier")}
     classifier = load_classifier(lineage["classifier"])
     if classifier.info.content_hash != before["extractor"]["content_hash"]:
@@ -46,18 +48,11 @@ def evaluate(
         reading.load_pyramids(f"{lineage['examples']}/Split-{split}/*")
         for split in ("train", "eval")
     )
-    thresholds = EvaluateConfig(**before["config"])
     yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
     del train, test
-    measured = judge.measure(generator, yardstick, config)
-    figures = judge.compare(yardstick, measured, None)
-    found = judge.to_json(
-        yardstick=yardstick,
-        config=config,
-        verdict=judge.decide(figures, thresholds),
-        figures=figures,
-        measured=measured,
-    )
+    found, generator = judge.evaluate(model, yardstick, config)
+    if generator is None:
+        raise RunError("; ".join(found["reasons"]))
     return {
         "dataset": before["dataset"],
         "split": before["split"],

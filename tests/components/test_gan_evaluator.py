@@ -288,16 +288,16 @@ def test_a_good_generator_is_blessed_and_pushed(judge, tmp_path: pathlib.Path) -
     assert set(found["figures"]) == set(METRICS)
 
 
-def test_figures_lie_between_floor_and_ceiling(judge) -> None:
+def test_figures_lie_between_real_and_noise(judge) -> None:
     figures = judge(draw_blurred).metrics["figures"]
     for name, metric in METRICS.items():
         if metric.better == "lower" and name.startswith(("frechet", "kernel")):
             figure = figures[name]
-            assert figure["floor"] < figure["value"] < figure["ceiling"], name
-    assert figures["coverage"]["ceiling"] < figures["coverage"]["floor"]
-    assert figures["inconsistency_14"]["floor"] < 0.01
+            assert figure["real"] < figure["value"] < figure["noise"], name
+    assert figures["coverage"]["noise"] < figures["coverage"]["real"]
+    assert figures["inconsistency_14"]["real"] < 0.01
     assert figures["inconsistency_14"]["value"] < 0.01
-    assert figures["inconsistency_14"]["ceiling"] > 0.3
+    assert figures["inconsistency_14"]["noise"] > 0.3
 
 
 def test_states_what_the_figures_were_made_of(judge, inputs: Inputs) -> None:
@@ -308,7 +308,7 @@ def test_states_what_the_figures_were_made_of(judge, inputs: Inputs) -> None:
     assert found["extractor"] == info
     assert info["dataset"] == found["dataset"] == DATASET
     assert found["split"] == "test[:300]"
-    assert (found["num_images"], found["num_floor_images"]) == (200, 200)
+    assert (found["num_images"], found["num_real_images"]) == (200, 200)
     assert found["seeds"] == [0, 1]
     assert found["versions"]["tensorflow"] == tf.__version__
     assert sum(found["class_shares"]["generated"]) == pytest.approx(1)

@@ -23,7 +23,7 @@ def _newest(pipeline: Pipeline, name: str) -> pathlib.Path:
     return max(files, key=lambda path: int(path.parent.name))
 
 
-def test_summary_names_figures_floor_ceiling_and_decision(
+def test_summary_names_figures_real_noise_and_decision(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pipeline.run(capsys)
@@ -32,7 +32,7 @@ def test_summary_names_figures_floor_ceiling_and_decision(
         "2 x 300 generated images against 300 of 'test' of garments:2.0.0",
         "cnn64-1",
         "150 training",
-        "floor  ceiling",
+        "real    noise",
         "Frechet distance, 28x28",
         "Coverage",
         "Blessed: the generator was pushed.",

@@ -11,8 +11,10 @@ import subprocess
 import PIL.Image
 import pytest
 import tensorflow as tf
-from local_pipeline import COMPONENTS, Pipeline
+from local_pipeline import COMPONENTS, Pipeline, Run
 from tfx.orchestration import metadata
+
+from pipeline import fingerprint
 
 CACHED = "answered from the cache"
 
@@ -107,6 +109,38 @@ def test_another_slice_is_ingested_anew(
     assert run.status == 0
     assert run.outcomes["TfdsExampleGen"] == "done"
     assert run.outcomes["Trainer"] == "done"
+
+
+def test_an_edit_of_the_code_reruns_what_depends_on_it(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+) -> None:
+    assert set(_rerun(pipeline.run(capsys))) <= {"Pusher"}
+    for name in ("components", "msg_modules", "pipeline"):
+        shutil.copytree(fingerprint._ROOT / name, tmp_path / name)
+    monkeypatch.setattr(fingerprint, "_ROOT", tmp_path)
+    assert _rerun(pipeline.run(capsys)) == []
+    with (tmp_path / "msg_modules" / "report" / "plots.py").open("a") as file:
+        file.write("\n# An edit.\n")
+    assert _rerun(pipeline.run(capsys)) == ["GanEvaluator", "Pusher"]
+
+
+def test_replaced_data_are_ingested_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], garments_dir: pathlib.Path
+) -> None:
+    assert "TfdsExampleGen" not in _rerun(pipeline.run(capsys))
+    (record, *_) = garments_dir.rglob("*.tfrecord*")
+    record.write_bytes(record.read_bytes())
+    rerun = _rerun(pipeline.run(capsys))
+    assert rerun[0] == "TfdsExampleGen"
+    assert {"Transform", "Trainer", "GanEvaluator", "Pusher"} <= set(rerun)
+
+
+def _rerun(run: Run) -> list[str]:
+    assert run.status == 0, run.error
+    return [name for name, outcome in run.outcomes.items() if outcome == "done"]
 
 
 def test_a_version_that_was_deleted_stays_deleted(

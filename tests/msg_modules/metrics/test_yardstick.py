@@ -1,4 +1,4 @@
-"""All figures together: floor, ceiling, and worse images between them."""
+"""All figures together: real, noise, and worse images between them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def new_images(make_stripes) -> np.ndarray:
         ("blur", (0.0, 0.8, 1.2, 2.0)),
     ],
 )
-def test_distances_grow_with_noise_and_blur_from_floor_to_ceiling(
+def test_distances_grow_with_noise_and_blur_from_real_to_noise(
     yardstick: Yardstick, new_images: np.ndarray, spoil: str, strengths: tuple
 ) -> None:
     random = np.random.default_rng(0).normal(size=new_images.shape)
-    floor, ceiling = yardstick.floor().figures, yardstick.ceiling().figures
+    real, noise = yardstick.real().figures, yardstick.noise().figures
     found = []
     for strength in strengths:
         images = (
@@ -54,7 +54,7 @@ def test_distances_grow_with_noise_and_blur_from_floor_to_ceiling(
         values = [figures[name] for figures in found]
         assert values == sorted(values), name
     assert found[0]["frechet_28"] < 0.1 * found[-1]["frechet_28"]
-    assert found[0]["frechet_28"] < floor["frechet_28"] + 0.02 * ceiling["frechet_28"]
+    assert found[0]["frechet_28"] < real["frechet_28"] + 0.02 * noise["frechet_28"]
     assert found[0]["coverage"] > 0.8 > found[-1]["coverage"]
 
 
@@ -87,7 +87,7 @@ def test_training_images_handed_back_are_found(
     # Two thirds of them are among the images that are searched.
     assert copied["nearest_pixels"] < 0.5 * fresh["nearest_pixels"]
     assert fresh["nearest_pixels"] == pytest.approx(
-        yardstick.floor().figures["nearest_pixels"], rel=0.1
+        yardstick.real().figures["nearest_pixels"], rel=0.1
     )
 
 
