@@ -49,9 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         app.cli(
             prog="msg-gan",
-            description="Pictures and figures of a pushed generator, and pictures of"
-            " what it learned from; training without a pipeline, on several machines"
-            " if need be.",
+            description="Sample, inspect, evaluate, convert and serve a pushed"
+            " generator; look at its training images; train without a pipeline.",
             args=sys.argv[1:] if argv is None else list(argv),
         )
     except ConfigError as e:
@@ -62,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.fail(str(e))
         return 1
     except Interrupted as e:
-        console.fail("Interrupted. Give the same command again; a training goes on.")
+        console.fail("Interrupted. Run the same command again; training resumes.")
         return 128 + e.signal_number
     except KeyboardInterrupt:
         console.fail("Interrupted; nothing was written.")

@@ -132,7 +132,7 @@ class TrainConfig:
     """Steps between two sheets of samples from the same latents."""
 
     checkpoint_every: int = 500
-    """Steps between two checkpoints, from which a stopped run goes on."""
+    """Steps between two checkpoints, from which an interrupted run resumes."""
 
     checkpoint_seconds: float = 60.0
     """Seconds between two checkpoints, if that comes before `checkpoint_every`."""
@@ -141,8 +141,8 @@ class TrainConfig:
     """How many checkpoints are kept, the newest ones."""
 
     checkpoint_dir: str | None = None
-    """Directory of this one training, from which it goes on; with other settings,
-    images or code that is refused. Default: a directory for each of these, in
+    """Directory of this one training, from which it resumes; other settings, images
+    or code are refused. Default: a directory for each of these, in
     `checkpoints` under the pipeline root."""
 
     allow_changed: bool = False
@@ -283,7 +283,7 @@ class EvaluateConfig:
     baseline: Literal["serving_dir", "resolver", "none"] = "serving_dir"
     """Where the last blessed generator is looked up, to compare with:
     `serving_dir`: the newest pushed version; `resolver`: ML Metadata, by a
-    node of its own, which Kubeflow has not got; `none`: not compared."""
+    node of its own, not on Kubeflow; `none`: not compared."""
 
     max_frechet: float | None = None
     """Bless no generator whose Frechet distance at 28x28 is larger."""

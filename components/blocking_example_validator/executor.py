@@ -46,7 +46,7 @@ class Executor(tfx_executor.Executor):
             found = "; ".join(anomaly.rstrip(".") for anomaly in self._anomalies)
             raise RunError(
                 f"The examples break their schema: {found}."
-                " Mend the data, or describe it with --data.schema."
+                " Fix the data, or describe it with --data.schema."
             )
         return output
 

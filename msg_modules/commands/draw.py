@@ -83,7 +83,7 @@ def interpolate(
     straight: bool = False,
     force: bool = False,
 ) -> None:
-    """Draws the way from one image to another, and on to further ones.
+    """Interpolates between images in the latent space.
 
     Args:
       model: Serving directory, of which the newest version is taken, or one version.

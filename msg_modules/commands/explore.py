@@ -21,9 +21,9 @@ def explore(
 ) -> None:
     """Shows a page on which to explore a generator; needs the extra `explore`.
 
-    Samples and their three scales, sliders and a map over the latent space, the way
-    between two images, training images beside generated ones. It listens on this
-    machine alone, unless another host is named, and asks nobody who they are.
+    Samples at three scales, sliders and a map over the latent space, interpolation,
+    training images beside generated ones. No authentication; it listens on localhost
+    unless another host is given.
 
     Args:
       model: Serving directory, of which the newest version is taken, or one version.

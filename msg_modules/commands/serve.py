@@ -24,8 +24,8 @@ def serve(
 ) -> None:
     """Serves a generator over HTTP as TensorFlow Serving does; needs the extra `serve`.
 
-    It listens on this machine alone, unless another host is named, and asks nobody
-    who they are. A version that is pushed while it runs is served from then on.
+    A development server without authentication, on localhost unless another host is
+    given. A version that is pushed while it runs replaces the one that is served.
 
     Args:
       model: Serving directory, of which the newest version is taken, or one version.

@@ -21,7 +21,7 @@ def train(
 ) -> None:
     """Trains on what Transform wrote; in several processes where TF_CONFIG names them.
 
-    The same command goes on from the last checkpoint of an interrupted training.
+    The same command resumes an interrupted training from its last checkpoint.
 
     Args:
       examples: Directory of transformed examples, such as one named Split-train.
@@ -38,7 +38,7 @@ def train(
     cluster.find(train.strategy, train.workers)
     if not examples.is_dir():
         raise ConfigError(
-            f"examples is {str(examples)!r}, which is no directory; name one that"
+            f"examples is {str(examples)!r}, which is not a directory; name one that"
             " Transform wrote, such as"
             " output/quickstart/Transform/transformed_examples/5/Split-train."
         )

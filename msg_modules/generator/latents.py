@@ -74,7 +74,7 @@ def interpolate_latents(
             " both must be [latent_dim]."
         )
     if not np.all(np.isfinite([start, end])):
-        raise ConfigError("start or end holds NaN or infinite values; mend them.")
+        raise ConfigError("start or end contains NaN or infinite values; replace them.")
     require(steps >= 2, "steps", steps, "at least 2")
     way = np.linspace(0, 1, steps)[:, None]
     straight = (1 - way) * start + way * end

@@ -67,7 +67,7 @@ class Generator:
                 f" [N, {self.latent_dim}]."
             )
         if not np.all(np.isfinite(latents)):
-            raise ConfigError("latents hold NaN or infinite values; mend them.")
+            raise ConfigError("latents contain NaN or infinite values; replace them.")
         return latents
 
     def generate(self, latents: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -203,7 +203,7 @@ def load_generator(path: str | pathlib.Path) -> Generator:
     missing = {"serving_default", "sample"} - set(model.signatures)
     if missing:
         raise ConfigError(
-            f"{version} has not got the signature(s) {', '.join(sorted(missing))}; name"
+            f"{version} lacks the signature(s) {', '.join(sorted(missing))}; name"
             " a generator that this pipeline pushed."
         )
     for name in ("serving_default", "sample"):

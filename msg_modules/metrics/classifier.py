@@ -150,7 +150,7 @@ def train_classifier(
     if len(images) and not 0 <= labels.min() <= labels.max() < num_classes:
         raise RunError(
             f"{dataset} has labels from {labels.min()} to {labels.max()}; the"
-            f" classifier was asked for {num_classes} classes. Mend"
+            f" classifier was asked for {num_classes} classes. Correct"
             " --data.num-classes."
         )
     num_held_out = round(len(images) * config.held_out)

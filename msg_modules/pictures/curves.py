@@ -32,7 +32,7 @@ def plot_curves(stats: Sequence[dict[str, Any]]) -> Figure:
         ),
         (
             accuracies,
-            "share told right",
+            "accuracy",
             {"real_accuracy": "real images", "fake_accuracy": "generated images"},
         ),
     ):
@@ -41,7 +41,7 @@ def plot_curves(stats: Sequence[dict[str, Any]]) -> Figure:
         axes.set_ylabel(title)
         axes.grid(alpha=0.3)
         axes.legend()
-    losses.set_title("Adversarial losses, and images the discriminator tells right")
+    losses.set_title("Adversarial losses, and accuracy of the discriminator")
     accuracies.set_ylim(0, 1)
     accuracies.set_xlabel("real images seen")
     return figure

@@ -29,7 +29,7 @@ class Results:
         been deleted since; None if it was not blessed.
       pushed_copy: The copy of it in the pipeline root.
       newest: The newest version in the serving directory: another one if this
-        generator was not pushed, or its run was answered from the cache.
+        generator was not pushed, or its run was a cache hit.
     """
 
     model_run: pathlib.Path

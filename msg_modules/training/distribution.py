@@ -129,7 +129,7 @@ def _check_replicas(strategy: str, replicas: int | None) -> None:
     ):
         raise ConfigError(
             "train.strategy is 'mirrored' and this machine has no GPU; say how many"
-            " replicas shall share the CPU with --train.replicas."
+            " replicas should share the CPU with --train.replicas."
         )
 
 
@@ -289,7 +289,7 @@ def working_directory(strategy: str, directory: pathlib.Path) -> Iterator[pathli
             raise RunError(
                 f"The {process.name} lost another process of TF_CONFIG, which was"
                 " stopped or cannot be reached; give the same command again in all of"
-                " them: the training goes on from the last checkpoint."
+                " them: training resumes from the last checkpoint."
             ) from e
 
 

@@ -38,7 +38,7 @@ def train(
     pyramids: Sequence[np.ndarray],
     work_dir: pathlib.Path,
 ) -> Gan:
-    """Trains a GAN, or goes on with what an interrupted call left.
+    """Trains a GAN, or resumes an interrupted training.
 
     Ctrl-C and SIGTERM end it after the step that is going on, once that is saved; of
     several processes all end when one is asked to.
@@ -80,7 +80,7 @@ def train(
                         raise RunError(
                             "Another process of TF_CONFIG was stopped, and all saved"
                             " and stopped with it; give the same command again in all"
-                            " of them: the training goes on from there."
+                            " of them: training resumes from there."
                         )
                 else:
                     loop.end()
@@ -223,7 +223,7 @@ class _Loop:
             tried = f" with learning rates halved {halvings} times" if halvings else ""
             where = (
                 f" The last good checkpoint, of step {kept:,}, is kept in"
-                f" {self._work_dir}; --train.divergence-retries {allowed + 3} goes on"
+                f" {self._work_dir}; --train.divergence-retries {allowed + 3} resumes"
                 " from there with lower learning rates, or"
                 if kept
                 else ""
@@ -248,7 +248,7 @@ class _Loop:
             self._kept.save()
         console.say(
             f"  stopped; step {self._kept.saved_step or 0:,} is kept in"
-            f" {self._work_dir}, and the same command goes on from it"
+            f" {self._work_dir}, and the same command resumes from it"
         )
 
     def end(self) -> None:

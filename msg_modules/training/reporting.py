@@ -50,9 +50,9 @@ class Reporter:
         self._last_step = first_step
         self._printed = -_SECONDS_PER_LINE
         console.say(
-            "  loss: of the generator (G) and the discriminator (D); right: real and"
-            " generated\n  images that the discriminator tells right, all at 50% if"
-            " it cannot tell them apart"
+            "  loss: generator (G) and discriminator (D); right: share of real and of"
+            " generated\n  images that the discriminator classifies correctly, 50% if"
+            " it is guessing"
         )
         self._writer = tf.summary.create_file_writer(str(work_dir / "tensorboard"))
 

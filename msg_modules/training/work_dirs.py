@@ -159,8 +159,8 @@ def _check_same(path: pathlib.Path, settings: Settings, allow_changed: bool) -> 
         there = json.loads((path / _CONFIG).read_text())
     except (OSError, ValueError) as e:
         raise ConfigError(
-            f"{str(path / _CONFIG)!r} cannot be read ({e}), and so nobody knows which"
-            f" training lies there; use another --train.checkpoint-dir."
+            f"{str(path / _CONFIG)!r} cannot be read ({e}), so the training in it is"
+            " unknown; use another --train.checkpoint-dir."
         ) from e
     old, new = _flat(there), _flat(settings)
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]

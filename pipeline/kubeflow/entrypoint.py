@@ -63,7 +63,7 @@ def main(
                     raise Interrupted(received[0]) from e
                 raise
     except Interrupted as e:
-        reason = "Interrupted; started again, the step goes on from its checkpoint."
+        reason = "Interrupted; a retry of the step resumes from its checkpoint."
         return _fail(reason, _SIGNALLED + e.signal_number, termination_log)
     except ConfigError as e:
         return _fail(str(e), _USAGE, termination_log)

@@ -213,7 +213,7 @@ class _Watch:
         if job is None or _attempt(job) != self._attempt:
             raise RunError(
                 f"The job {self._name} was deleted, or replaced by that of another run"
-                " with the same settings; run this step again: it goes on from the"
+                " with the same settings; run this step again: it resumes from the"
                 " last checkpoint."
             )
         outcome, message = job_objects.outcome(job)

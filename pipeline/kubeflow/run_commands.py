@@ -126,7 +126,7 @@ class WaitArgs(RunArgs):
     """Flags of `wait`."""
 
     timeout: float | None = None
-    """Seconds to wait at most; the run goes on. Default: as long as it takes."""
+    """Seconds to wait at most; the run continues. Default: no limit."""
 
 
 def submit(argv: Sequence[str]) -> None:
@@ -288,7 +288,7 @@ def _read_package(
         ) from e
     except (yaml.YAMLError, StopIteration, KeyError, TypeError, AttributeError) as e:
         raise ConfigError(
-            f"package is {str(path)!r}, which is no compiled pipeline; write it with"
+            f"package is {str(path)!r}, which is not a compiled pipeline; write it with"
             f" `{_PROG} compile`."
         ) from e
     return name, dict(_parameter(entry, known) for entry in given)

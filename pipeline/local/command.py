@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from msg_modules.runs.results import Results
 
 _DESCRIPTION = (
-    "Runs the pipeline on this machine: ingests images, trains the GAN and pushes"
-    " its generator. A second run answers what did not change from its cache, and an"
-    " interrupted training goes on where it was."
+    "Runs the pipeline on this machine: ingests images, trains the GAN, evaluates and"
+    " pushes its generator. What did not change is taken from the cache, and an"
+    " interrupted run resumes."
 )
 _DISK_FULL = re.compile("no space left|disk is full", re.IGNORECASE)
 _FAILED, _USAGE, _SIGNALLED = 1, 2, 128
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _FAILED
     except Interrupted as e:
         console.fail(
-            "Interrupted. Run the same command again: it goes on with what was"
+            "Interrupted. Run the same command again: it resumes with what was"
             " finished."
         )
         return _SIGNALLED + e.signal_number
@@ -183,7 +183,7 @@ def _explain(
     """Says in one line what went wrong in a component; returns the exit status."""
     if isinstance(error, Interrupted):
         console.fail(
-            f"Interrupted in {component}. Run the same command again: it goes on with"
+            f"Interrupted in {component}. Run the same command again: it resumes with"
             " what was finished."
         )
         return _SIGNALLED + error.signal_number

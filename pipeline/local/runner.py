@@ -83,11 +83,7 @@ class LocalDagRunner(tfx_runner.IrBasedRunner):
                 ).launch()
             except Exception as e:
                 raise ComponentFailed(component, e) from e
-            how = (
-                "answered from the cache"
-                if _is_cached(store, execution.execution_id)
-                else "done"
-            )
+            how = "cache hit" if _is_cached(store, execution.execution_id) else "done"
             seconds = time.monotonic() - start
             console.say(
                 f"[{number}/{len(pipeline.nodes)}] {component}: {how} ({seconds:.1f} s)"

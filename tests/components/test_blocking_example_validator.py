@@ -151,7 +151,7 @@ def refusal(validate, train, evaluation):
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     assert message.startswith("The examples break their schema: ")
-    assert message.endswith("Mend the data, or describe it with --data.schema.")
+    assert message.endswith("Fix the data, or describe it with --data.schema.")
     return message
 
 

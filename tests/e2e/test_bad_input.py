@@ -10,7 +10,7 @@ import sys
 import pytest
 from local_pipeline import COMPONENTS, Pipeline, Run
 
-CACHED = "answered from the cache"
+CACHED = "cache hit"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import re
 import pytest
 from local_pipeline import COMPONENTS, Pipeline
 
-CACHED = "answered from the cache"
+CACHED = "cache hit"
 NEVER = ["--evaluate.max-frechet", "0"]
 
 

@@ -16,7 +16,7 @@ from tfx.orchestration import metadata
 
 from pipeline import fingerprint
 
-CACHED = "answered from the cache"
+CACHED = "cache hit"
 
 
 def test_first_run_leaves_pictures_and_a_generator(pipeline: Pipeline) -> None:

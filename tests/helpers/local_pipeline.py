@@ -48,7 +48,7 @@ class Run:
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """How each component ended: `done` or `answered from the cache`."""
+        """How each component ended: `done` or `cache hit`."""
         return dict(re.findall(r"\] (\w+): (.+?) \([\d.]+ s\)", self.output))
 
 

@@ -281,7 +281,7 @@ def test_a_file_that_is_no_pipeline(
     path.write_text("- a list\n")
     words = ["upload", "--host", server.url, "--package", str(path)]
     assert command.main(words) == 2
-    assert "no compiled pipeline" in _error(capsys)
+    assert "not a compiled pipeline" in _error(capsys)
 
 
 def test_cron_with_five_fields_is_refused(
