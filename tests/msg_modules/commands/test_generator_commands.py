@@ -152,7 +152,7 @@ def test_truncation_draws_the_same_images_nearer_to_the_average(
         (f"interpolate --output w.gif --seeds 0 {2**63}", "64 bits"),
         ("interpolate --output w.txt", "walk.gif, walk.png or walk.npz"),
         ("sheet --output s.txt", "sheet.png"),
-        ("sheet --output s.png --run nowhere", "passed Transform"),
+        ("sheet --output s.png --run nowhere", "completed Transform"),
         ("sheet --output s.png --num-images 10001", "10000"),
     ],
 )

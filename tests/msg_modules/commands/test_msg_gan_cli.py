@@ -241,7 +241,7 @@ def test_real_without_a_run_says_what_to_name(
     )
 
     assert str(tmp_path) in line
-    assert "passed Transform" in line
+    assert "completed Transform" in line
 
 
 def test_real_of_damaged_examples_is_a_failed_run(
@@ -326,7 +326,7 @@ def test_timelapse_of_no_sheets_says_so(
     )
 
     assert str(tmp_path) in line
-    assert ("no sheet yet" if begun else "begun its training") in line
+    assert ("no sheet yet" if begun else "started training") in line
 
 
 def test_timelapse_writes_nothing_that_cannot_move(

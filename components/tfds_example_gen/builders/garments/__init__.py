@@ -3,6 +3,6 @@
 Importing this package registers the TFDS builder `garments`.
 """
 
-from components.tfds_example_gen.builders.garments.builder import Garments
+from .builder import Garments
 
 __all__ = ["Garments"]

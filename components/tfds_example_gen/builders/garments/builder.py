@@ -6,10 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from components.tfds_example_gen.builders.garments.drawing import (
-    CLASS_NAMES,
-    draw_garment,
-)
+from .drawing import CLASS_NAMES, draw_garment
 
 _DESCRIPTION = """\
 Drawings of clothes in the format of Fashion-MNIST: 28x28 grey pictures of ten

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops
 
-from components.tfds_example_gen.builders.garments.canvas import SCALE, SIZE, UNITS
-from components.tfds_example_gen.builders.garments.dice import Dice
+from .canvas import SCALE, SIZE, UNITS
+from .dice import Dice
 
 _TURN = Image.Transpose.TRANSPOSE
 

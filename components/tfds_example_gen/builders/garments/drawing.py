@@ -5,18 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.tfds_example_gen.builders.garments.canvas import UNDYED, Canvas, Point
-from components.tfds_example_gen.builders.garments.cloth import WEAVES, contrast, shade
-from components.tfds_example_gen.builders.garments.dice import Dice
-from components.tfds_example_gen.builders.garments.fit import Fit
-from components.tfds_example_gen.builders.garments.light import develop
-from components.tfds_example_gen.builders.garments.patterns import (
-    CLASSES,
-    PARTS,
-    PATTERNS,
-    Layer,
-    Pattern,
-)
+from .canvas import UNDYED, Canvas, Point
+from .cloth import WEAVES, contrast, shade
+from .dice import Dice
+from .fit import Fit
+from .light import develop
+from .patterns import CLASSES, PARTS, PATTERNS, Layer, Pattern
 
 CLASS_NAMES = tuple(CLASSES)
 """The names and the order of Fashion-MNIST."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from components.tfds_example_gen.builders.garments.canvas import Point
-from components.tfds_example_gen.builders.garments.dice import Dice, Leeway
+from .canvas import Point
+from .dice import Dice, Leeway
 
 _GROUND = 28
 _FOOT = 27

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from components.tfds_example_gen.builders.garments.canvas import Canvas
-from components.tfds_example_gen.builders.garments.dice import Dice
+from .canvas import Canvas
+from .dice import Dice
 
 SIDE = 28
 _SHARPEN = ImageFilter.UnsharpMask(radius=1, percent=75, threshold=0)

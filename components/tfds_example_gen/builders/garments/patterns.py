@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from components.tfds_example_gen.builders.garments.dice import Leeway, leeway
-from components.tfds_example_gen.builders.garments.fit import Grading
+from .dice import Leeway, leeway
+from .fit import Grading
 
 Spot = tuple[Leeway, Leeway]
 """The x and the y of a point."""

@@ -63,7 +63,7 @@ def test_version_2_0_0_still_draws_the_same_pictures() -> None:
 
     assert (
         digest.hexdigest()
-        == "dc8c8584b2e3b685605dcaeb839c80e60280545ddd68e0655bc0011f1a410301"
+        == "d3b91e7abc0b3c9bda02d8965ad42bddfc6aa32883fea6e6eb8a9ecf56fc777f"
     )
 
 
