@@ -301,7 +301,9 @@ class KubeflowConfig:
                 require(fits, f"kubeflow.{name}", entry, wanted)
 
 
-PRESETS: dict[str, PipelineConfig] = {
+Preset = Literal["quickstart", "fashion_mnist", "tutorial"]
+
+PRESETS: dict[Preset, PipelineConfig] = {
     # Minutes on two cores.
     "quickstart": PipelineConfig(pipeline_root="output/quickstart"),
     # The compact network, trained for as long as it goes on getting better.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 
 from msg_modules.common.errors import ConfigError
-from pipeline.configs import PRESETS, PipelineConfig
-
-Preset = Literal["quickstart", "fashion_mnist", "tutorial"]
+from pipeline.configs import PRESETS, PipelineConfig, Preset
 
 
 @dataclasses.dataclass(frozen=True)

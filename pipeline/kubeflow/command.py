@@ -23,6 +23,7 @@ from pipeline.configs import (
     DataConfig,
     KubeflowConfig,
     PipelineConfig,
+    Preset,
 )
 from pipeline.kubeflow import run_commands, vertex
 
@@ -134,7 +135,7 @@ def _import_compiler() -> Callable[
 
 
 def _on_cluster(
-    config: PipelineConfig, preset: str, kubeflow: KubeflowConfig
+    config: PipelineConfig, preset: Preset, kubeflow: KubeflowConfig
 ) -> PipelineConfig:
     """The config with the directories of the containers.
 
@@ -191,7 +192,7 @@ def _on_cluster(
 
 
 def _on_vertex(
-    config: PipelineConfig, preset: str, kubeflow: KubeflowConfig
+    config: PipelineConfig, preset: Preset, kubeflow: KubeflowConfig
 ) -> PipelineConfig:
     """The config with the directories of the containers on Vertex AI.
 

@@ -1,19 +1,12 @@
-"""The networks: each kind is a generator and a discriminator."""
+"""The networks: each module here makes a generator and a discriminator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 
 import keras
 
-from msg_modules.gan.networks import compact, tutorial
-
 Networks = tuple[keras.Model, keras.Model]
-
-_NETWORKS: dict[str, Callable[[int], Networks]] = {
-    "compact": compact.build,
-    "tutorial": tutorial.build,
-}
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -22,7 +15,7 @@ def build(network: str, latent_dim: int, precision: str = "float32") -> Networks
     """Builds a generator and a discriminator with fresh weights.
 
     Args:
-      network: A key of the registry: `compact` or `tutorial`.
+      network: Name of a module of this package with a function `build(latent_dim)`.
       latent_dim: Length of the latent vector.
       precision: `bfloat16` lets the layers calculate in it, on float32 weights; the
         images and the logits are float32 all the same.
@@ -35,6 +28,7 @@ def build(network: str, latent_dim: int, precision: str = "float32") -> Networks
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(_POLICIES[precision])
     try:
-        return _NETWORKS[network](latent_dim)
+        module = importlib.import_module(f"{__name__}.{network}")
+        return module.build(latent_dim)
     finally:
         keras.config.set_dtype_policy(before)
