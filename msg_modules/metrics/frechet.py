@@ -44,7 +44,9 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
     """The squared Frechet distance between two normal distributions.
 
     `|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))` (Dowson and Landau 1982;
-    Heusel et al., arXiv 1706.08500, equation 6).
+    Heusel et al., arXiv 1706.08500, equation 6). With Inception-v3's features this is
+    the FID; the numbers of another extractor compare only with each other, and only
+    for equal numbers of images: the estimate has a bias that falls with them.
 
     Args:
       a: One distribution.
@@ -73,23 +75,6 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
         - 2 * trace_of_root
     )
     return max(0.0, float(distance))
-
-
-def frechet_distance(features: np.ndarray, reference: np.ndarray) -> float:
-    """The squared Frechet distance between two sets of features.
-
-    With Inception-v3's features this is the FID; the numbers of another
-    extractor compare only with each other, and only for equal numbers of images:
-    the estimate has a bias that falls with them.
-
-    Args:
-      features: `[num_images, dim]`.
-      reference: `[num_others, dim]`.
-
-    Raises:
-      ValueError: If the features cannot be compared.
-    """
-    return gaussian_distance(fit_gaussian(features), fit_gaussian(reference))
 
 
 def _square_root(covariance: np.ndarray) -> np.ndarray:

@@ -15,6 +15,10 @@ def _features(num: int, dim: int, seed: int, shift: float = 0.0) -> np.ndarray:
     return generator.normal(size=[num, dim]) @ mixing + shift
 
 
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    return frechet.gaussian_distance(frechet.fit_gaussian(a), frechet.fit_gaussian(b))
+
+
 def _textbook(a: np.ndarray, b: np.ndarray) -> float:
     """The formula as written, with SciPy's matrix square root."""
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
@@ -31,7 +35,7 @@ def test_agrees_with_scipy(dim: int) -> None:
     else:
         a, b = _features(500, dim, 0), _features(700, dim, 1, shift=0.5)
         wanted = _textbook(a, b)
-    assert frechet.frechet_distance(a, b) == pytest.approx(wanted, rel=1e-8)
+    assert _distance(a, b) == pytest.approx(wanted, rel=1e-8)
 
 
 def test_closed_form_of_gaussians_whose_covariances_commute() -> None:
@@ -48,13 +52,13 @@ def test_samples_come_near_the_distance_of_their_distributions() -> None:
     generator = np.random.default_rng(0)
     a = generator.normal(0.0, 1.0, [200_000, 3])
     b = generator.normal(1.0, 2.0, [200_000, 3])
-    assert frechet.frechet_distance(a, b) == pytest.approx(3 * (1 + 1), rel=0.02)
+    assert _distance(a, b) == pytest.approx(3 * (1 + 1), rel=0.02)
 
 
 def test_is_a_distance() -> None:
     a, b = _features(300, 8, 0), _features(300, 8, 1)
-    assert frechet.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-    there, back = frechet.frechet_distance(a, b), frechet.frechet_distance(b, a)
+    assert _distance(a, a) == pytest.approx(0, abs=1e-9)
+    there, back = _distance(a, b), _distance(b, a)
     assert there == pytest.approx(back)
     assert there > 0
 
@@ -65,16 +69,14 @@ def test_constant_and_dead_features() -> None:
     a[:, :3] = 0
     constant = np.zeros([300, 8])
     wanted = np.sum(a.mean(axis=0) ** 2) + np.trace(np.cov(a, rowvar=False))
-    assert frechet.frechet_distance(a, constant) == pytest.approx(wanted)
-    assert frechet.frechet_distance(constant, constant) == 0
+    assert _distance(a, constant) == pytest.approx(wanted)
+    assert _distance(constant, constant) == 0
 
 
 def test_float32_features_far_from_zero_lose_nothing() -> None:
     a, b = _features(1000, 4, 0), _features(1000, 4, 1)
-    exact = frechet.frechet_distance(a, b)
-    moved = frechet.frechet_distance(
-        (a + 1000).astype(np.float32), (b + 1000).astype(np.float32)
-    )
+    exact = _distance(a, b)
+    moved = _distance((a + 1000).astype(np.float32), (b + 1000).astype(np.float32))
     assert moved == pytest.approx(exact, rel=1e-2)
 
 
@@ -90,4 +92,4 @@ def test_float32_features_far_from_zero_lose_nothing() -> None:
 )
 def test_features_that_cannot_be_compared(features: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        frechet.frechet_distance(features, np.zeros([3, 4]))
+        _distance(features, np.zeros([3, 4]))
