@@ -40,11 +40,14 @@ def to_flags(name: str, config: ModelConfig | TrainConfig) -> list[str]:
     return flags
 
 
+Network = Literal["compact", "tutorial"]
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """The generator and the discriminator."""
 
-    network: Literal["compact", "tutorial"] = "compact"
+    network: Network = "compact"
     """`compact`: small and quick; `tutorial`: the article's networks."""
 
     latent_dim: int = 16

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import get_args
 
 import keras
+
+from msg_modules.configs import Network, require
 
 Networks = tuple[keras.Model, keras.Model]
 
@@ -24,7 +27,12 @@ def build(network: str, latent_dim: int, precision: str = "float32") -> Networks
       The generator, latents `[batch, latent_dim]` -> pyramid, smallest first,
       each `[batch, size, size, 1]` in [-1, 1]; and the discriminator, pyramid ->
       logits `[batch, 1]`.
+
+    Raises:
+      ConfigError: If there is no such network.
     """
+    names = get_args(Network)
+    require(network in names, "model.network", network, f"one of {', '.join(names)}")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(_POLICIES[precision])
     try:

@@ -267,7 +267,7 @@ def test_a_run_without_examples_is_named(
 ):
     status, line = _fails(capsys, "--model", serving_dir, "--run", tmp_path)
 
-    assert (status, "passed Transform" in line) == (2, True)
+    assert (status, "completed Transform" in line) == (2, True)
 
 
 def test_a_port_that_is_taken_is_named(

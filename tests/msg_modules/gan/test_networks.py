@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.gan.networks import build
 
 SIZES = (7, 14, 28)
@@ -343,7 +344,7 @@ def test_bfloat16_changes_what_layers_calculate_in_and_nothing_else(network: str
 
 
 def test_an_unknown_network_is_refused():
-    with pytest.raises(KeyError):
+    with pytest.raises(ConfigError, match=r"'huge'.*one of compact, tutorial"):
         build("huge", 8)
 
 
