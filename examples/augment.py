@@ -1,7 +1,7 @@
 """Mixes generated images into a tf.data pipeline: `python augment.py .../VERSION`.
 
-Copy it: nothing of this project is imported. The images have no labels, so this is for
-training that needs none: representations, denoising, discriminators.
+Meant to be copied: it imports nothing from this project. Generated images have no labels,
+so use them where none are needed, such as representation learning or denoising.
 """
 
 import sys
@@ -9,20 +9,20 @@ import sys
 import tensorflow as tf
 
 BATCH = 32
-SHARE = 0.25  # of generated images
+SHARE = 0.25  # fraction of generated images
 
 
 def generated_images(version: str) -> tf.data.Dataset:
-    """Endless images `[28, 28, 1]` in [-1, 1], each from other latents."""
+    """An infinite dataset of distinct images `[28, 28, 1]` in [-1, 1]."""
     model = tf.saved_model.load(version)
     sample = model.signatures["sample"]
 
     def draw(seed: tf.Tensor) -> tf.Tensor:
         return sample(num_images=tf.constant(BATCH), seed=seed)["image_28"]
 
-    # One call draws many; `unbatch` hands them on one by one.
+    # Generate in batches, which is faster, then split them into single images.
     images = tf.data.Dataset.counter().map(draw).unbatch()
-    images.model = model  # Functions hold their variables weakly.
+    images.model = model  # Signatures hold only weak references to the variables.
     return images
 
 
@@ -31,7 +31,7 @@ def augmented(real: tf.data.Dataset, version: str) -> tf.data.Dataset:
 
     Args:
       real: Images `[28, 28, 1]` in [-1, 1].
-      version: Directory of a generator's version.
+      version: Version directory of a pushed generator.
     """
     mixed = tf.data.Dataset.sample_from_datasets(
         [real.repeat(), generated_images(version)], weights=[1 - SHARE, SHARE], seed=0

@@ -1,7 +1,7 @@
-"""Asks TensorFlow Serving for images over gRPC: `python grpc_client.py --help`.
+"""Requests images from TensorFlow Serving over gRPC: `python grpc_client.py --help`.
 
-Copy it: it needs `pip install tensorflow-serving-api`, which brings grpcio, NumPy and
-TensorFlow.
+Meant to be copied. It needs `pip install tensorflow-serving-api`, which also installs
+grpcio, NumPy and TensorFlow.
 """
 
 import argparse
@@ -12,21 +12,21 @@ import grpc
 
 
 class Client:
-    """A connection to a server, to be used for many calls."""
+    """A reusable connection to a server."""
 
     def __init__(self, server: str, model: str = "msg_gan", timeout: float = 30):
-        """Connects with the first call.
+        """Creates the client; it connects on the first call.
 
         Args:
-          server: Such as `127.0.0.1:8500`.
-          model: What the server calls the model.
-          timeout: Seconds that a call may take.
+          server: Address, such as `127.0.0.1:8500`.
+          model: Name of the model on the server.
+          timeout: Time limit of a call in seconds.
         """
-        # Slow to import; `--help` does without.
+        # Slow to import, and not needed for `--help`.
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
         self._server, self._model, self._timeout = server, model, timeout
-        # gRPC refuses answers of more than 4 MiB, a thousand images, by itself.
+        # By default gRPC rejects responses above 4 MiB, about a thousand images.
         options = [("grpc.max_receive_message_length", -1)]
         self._channel = grpc.insecure_channel(server, options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
@@ -36,14 +36,14 @@ class Client:
 
         Args:
           signature: `sample` or `serving_default`.
-          **inputs: What the signature takes: NumPy arrays and numbers of its types.
+          **inputs: Inputs of the signature, as NumPy arrays or scalars of its types.
 
         Returns:
           `image_7`, `image_14` and `image_28`, each float32
           `[num_images, size, size, 1]` in [-1, 1].
 
         Raises:
-          RuntimeError: If the server cannot be reached or refuses; it says why.
+          RuntimeError: If the server is unreachable or returns an error.
         """
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
@@ -64,7 +64,7 @@ class Client:
         return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
 
     def sample(self, num_images: int, seed: int) -> dict:
-        """Draws the images of a seed; see `predict`."""
+        """Generates the images of a seed; see `predict`."""
         import numpy as np
 
         return self.predict(
@@ -72,11 +72,11 @@ class Client:
         )
 
     def generate(self, latents) -> dict:
-        """Draws the images of latents `[num_images, latent_dim]`; see `predict`.
+        """Generates images from latents `[num_images, latent_dim]`; see `predict`.
 
         Raises:
-          ValueError: If there are NaN or infinite values, which TensorFlow Serving
-            makes images of.
+          ValueError: If a latent is NaN or infinite, which TensorFlow Serving would
+            accept.
         """
         import numpy as np
 
@@ -86,7 +86,7 @@ class Client:
         return self.predict("serving_default", latents=latents)
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._channel.close()
 
 

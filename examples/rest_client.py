@@ -1,6 +1,6 @@
-"""Asks TensorFlow Serving for images over REST: `python rest_client.py --help`.
+"""Requests images from TensorFlow Serving over REST: `python rest_client.py --help`.
 
-`msg-gan serve` speaks the same protocol. Copy it: it needs Python alone.
+Works with `msg-gan serve` too. Meant to be copied: it needs only Python.
 """
 
 import argparse
@@ -15,18 +15,18 @@ def predict(server: str, model: str, signature: str, inputs: dict) -> dict:
     """Calls a signature.
 
     Args:
-      server: Such as `http://127.0.0.1:8501`.
-      model: What the server calls the model.
+      server: URL, such as `http://127.0.0.1:8501`.
+      model: Name of the model on the server.
       signature: `sample` or `serving_default`.
-      inputs: What the signature takes, by name.
+      inputs: Inputs of the signature by name.
 
     Returns:
-      `image_7`, `image_14` and `image_28`, each lists `[num_images][size][size][1]`
-      of values in [-1, 1].
+      `image_7`, `image_14` and `image_28`, each a nested list
+      `[num_images][size][size][1]` of values in [-1, 1].
 
     Raises:
-      RuntimeError: If the server cannot be reached or refuses; it says why.
-      ValueError: If there are NaN or infinite values.
+      RuntimeError: If the server is unreachable or returns an error.
+      ValueError: If an input is NaN or infinite.
     """
     body = {"signature_name": signature, "inputs": inputs}
     request = urllib.request.Request(
@@ -53,13 +53,13 @@ def predict(server: str, model: str, signature: str, inputs: dict) -> dict:
 
 
 def sample(server: str, model: str, num_images: int, seed: int) -> dict:
-    """Draws the images of a seed; see `predict`."""
+    """Generates the images of a seed; see `predict`."""
     inputs = {"num_images": num_images, "seed": seed}
     return predict(server, model, "sample", inputs)
 
 
 def generate(server: str, model: str, latents: list) -> dict:
-    """Draws the images of latents `[num_images][latent_dim]`; see `predict`."""
+    """Generates images from latents `[num_images][latent_dim]`; see `predict`."""
     return predict(server, model, "serving_default", {"latents": latents})
 
 

@@ -1,6 +1,6 @@
-"""Draws 16 images with TensorFlow alone: `python sample.py output/.../serving/VERSION`.
+"""Generates 16 images with TensorFlow only: `python sample.py output/.../serving/VERSION`.
 
-Copy it: nothing of this project is imported.
+Meant to be copied: it imports nothing from this project.
 """
 
 import sys
