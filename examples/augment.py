@@ -1,7 +1,7 @@
 """Mixes generated images into a tf.data pipeline: `python augment.py .../VERSION`.
 
-Meant to be copied: it imports nothing from this project. Generated images have no labels,
-so use them where none are needed, such as representation learning or denoising.
+Meant to be copied: it imports nothing from this project. Generated images have no
+labels, so use them where none are needed, as in representation learning or denoising.
 """
 
 import sys

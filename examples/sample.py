@@ -1,4 +1,4 @@
-"""Generates 16 images with TensorFlow only: `python sample.py output/.../serving/VERSION`.
+"""Generates 16 images with only TensorFlow: `python sample.py .../serving/VERSION`.
 
 Meant to be copied: it imports nothing from this project.
 """
