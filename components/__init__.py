@@ -1,1 +1,3 @@
 """TFX components of this project."""
+
+import msg_modules as msg_modules  # Before TFX: see `msg_modules.common.lazy_imports`.

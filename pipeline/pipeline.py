@@ -6,7 +6,16 @@ import pathlib
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx import v1 as tfx
+from tfx import types
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.types import standard_artifacts
 
 from components.blocking_example_validator.component import BlockingExampleValidator
 from components.card_pusher.component import CardPusher
@@ -26,7 +35,7 @@ _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 _WEIGHTS_CODE = ("msg_modules.data", "msg_modules.gan")
 
 
-def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
+def create_pipeline(config: PipelineConfig) -> Pipeline:
     """Wires the components.
 
     Args:
@@ -47,7 +56,7 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         max_examples=config.data.max_examples,
     )
     schema_gen = InlineSchemaGen(schema_text=_schema_text(config)).with_id("SchemaGen")
-    statistics_gen = tfx.components.StatisticsGen(
+    statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
     )
@@ -55,7 +64,7 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
     ).with_id("ExampleValidator")
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
@@ -66,13 +75,13 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
     transform.add_upstream_node(example_validator)
     for step in (example_gen, statistics_gen, transform):
         step.with_beam_pipeline_args(config.beam.component_args(step.id))
-    gan_trainer = tfx.components.Trainer(
+    gan_trainer = Trainer(
         run_fn=f"{run_fn.__name__}.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
-        train_args=tfx.proto.TrainArgs(num_steps=config.train.steps),
-        eval_args=tfx.proto.EvalArgs(),
+        train_args=trainer_pb2.TrainArgs(num_steps=config.train.steps),
+        eval_args=trainer_pb2.EvalArgs(),
         custom_config={
             **run_fn.to_custom_config(config.model, config.train),
             "checkpoint_root": str(config.checkpoint_path.absolute()),
@@ -86,12 +95,10 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
         config=config.classifier,
     )
     baseline = (
-        tfx.dsl.Resolver(
-            strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-            model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-            model_blessing=tfx.dsl.Channel(
-                type=tfx.types.standard_artifacts.ModelBlessing
-            ),
+        Resolver(
+            strategy_class=latest_blessed_model_strategy.LatestBlessedModelStrategy,
+            model=types.Channel(type=standard_artifacts.Model),
+            model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         ).with_id("LastBlessed")
         if config.evaluate.baseline == "resolver"
         else None
@@ -113,8 +120,8 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
     pusher = CardPusher(
         model=gan_trainer.outputs["model"],
         model_blessing=judge.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
                 base_directory=str(config.serving_path.absolute())
             )
         ),
@@ -132,15 +139,13 @@ def create_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
     ]
     for component in components:
         fingerprint.add_code(component)
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=config.name,
         pipeline_root=config.pipeline_root,
         components=[*components, *([baseline] if baseline else [])],
         enable_cache=True,
         metadata_connection_config=(
-            tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                str(config.metadata_path)
-            )
+            metadata.sqlite_metadata_connection_config(str(config.metadata_path))
         ),
         beam_pipeline_args=config.beam.pipeline_args,
     )

@@ -1,6 +1,6 @@
 """The BlockingExampleValidator component."""
 
-from tfx.components import ExampleValidator
+from tfx.components.example_validator.component import ExampleValidator
 from tfx.dsl.components.base import executor_spec
 
 from components.blocking_example_validator import executor

@@ -2,14 +2,17 @@
 
 import os
 
-from tfx import v1 as tfx
 from tfx.components.schema_gen.executor import DEFAULT_FILE_NAME
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types import standard_artifacts
 
 
-@tfx.dsl.components.component
+@component
 def InlineSchemaGen(
-    schema: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Schema],
-    schema_text: tfx.dsl.components.Parameter[str],
+    schema: OutputArtifact[standard_artifacts.Schema],
+    schema_text: Parameter[str],
 ) -> None:
     """Publishes the schema that it is given.
 
@@ -20,5 +23,5 @@ def InlineSchemaGen(
       schema: Where the schema goes.
       schema_text: A `tensorflow.metadata.v0.Schema` as text protobuf.
     """
-    with tfx.dsl.io.fileio.open(os.path.join(schema.uri, DEFAULT_FILE_NAME), "w") as f:
+    with fileio.open(os.path.join(schema.uri, DEFAULT_FILE_NAME), "w") as f:
         f.write(schema_text)

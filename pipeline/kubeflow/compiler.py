@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 from kfp.pipeline_spec import pipeline_spec_pb2
-from tfx import v1 as tfx
+from tfx.components.trainer.component import Trainer
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.orchestration.pipeline import Pipeline
 
 from pipeline import fingerprint
 from pipeline.configs import BEAM_STEPS, BeamConfig, KubeflowConfig, PipelineConfig
@@ -137,7 +138,7 @@ def compile_pipeline(
     return Compiled(spec, platform, vertex_root, job)
 
 
-def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> None:
+def _give_resources(pipeline: Pipeline, kubeflow: KubeflowConfig) -> None:
     resources = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
     spec = resources.ResourceSpec(
         cpu_limit=kubeflow.cpu_limit or 0, memory_limit=kubeflow.memory_limit or 0
@@ -149,7 +150,7 @@ def _give_resources(pipeline: tfx.dsl.Pipeline, kubeflow: KubeflowConfig) -> Non
 
 
 def _train_in_job(
-    pipeline: tfx.dsl.Pipeline, config: PipelineConfig, kubeflow: KubeflowConfig
+    pipeline: Pipeline, config: PipelineConfig, kubeflow: KubeflowConfig
 ) -> dict[str, Any]:
     """Has the Trainer start a job instead of training; returns such a job."""
     properties = _trainer(pipeline).exec_properties
@@ -164,7 +165,7 @@ def _train_in_job(
     )
 
 
-def _trainer(pipeline: tfx.dsl.Pipeline) -> tfx.components.Trainer:
+def _trainer(pipeline: Pipeline) -> Trainer:
     (trainer,) = (c for c in pipeline.components if c.id == "Trainer")
     return trainer
 
