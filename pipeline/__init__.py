@@ -1,1 +1,1 @@
-"""The wiring of the pipeline and its settings."""
+"""The TFX pipeline, its settings and its runners."""
