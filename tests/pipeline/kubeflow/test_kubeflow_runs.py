@@ -137,7 +137,7 @@ def test_waiting_has_an_end(
     words = ["wait", "run-1", "--timeout", "0.05", "--host", server.url]
     assert command.main(words) == 1
     line = _error(capsys)
-    assert "RUNNING after 0.05 seconds" in line
+    assert "RUNNING after 0.05 s" in line
     assert "(Trainer PENDING)" in line
     # Kubeflow says nothing of an image that is not there.
     assert "image" in line
