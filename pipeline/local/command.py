@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = (
     "Runs the pipeline on this machine: ingests images, trains the GAN, evaluates the"
-    " generator and pushes it. Steps whose inputs have not changed are cache hits, and"
-    " an interrupted run resumes."
+    " generator and pushes it. Unchanged steps are cache hits, and an interrupted run"
+    " resumes."
 )
 _DISK_FULL = re.compile("no space left|disk is full", re.IGNORECASE)
 _FAILED, _USAGE, _SIGNALLED = 1, 2, 128
