@@ -1,11 +1,11 @@
-# Commands for a cluster; docs/kubeflow.md tells when. What one of them needs to know
-# is a variable: `make push IMAGE=registry.example.com/msg-gan:0.1.0`.
+# Commands for Kubeflow; see docs/kubeflow.md. Override variables on the command line:
+# `make push IMAGE=registry.example.com/msg-gan:0.1.0`.
 
 IMAGE ?= msg-gan:0.1.0
 EXTRAS ?= --extra kubeflow
 PACKAGE ?= pipeline.yaml
 HOST ?= http://localhost:8888
-# Further flags of the command, such as FLAGS="--preset fashion_mnist".
+# Additional flags, such as FLAGS="--preset fashion_mnist".
 FLAGS ?=
 
 DOCKER ?= docker

@@ -1,7 +1,7 @@
-"""The article's training, as its reader writes it: step by step from Python.
+"""The article's training, written as a reader would: step by step from Python.
 
-"TensorFlow 2.0 in Practice" has the networks of `--preset tutorial`, cross-entropy on
-logits, Adam(1e-3) for both and a tape for each of them.
+"TensorFlow 2.0 in Practice" uses the networks of `--preset tutorial`, cross-entropy on
+logits, and for each of them Adam(1e-3) and a gradient tape.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LATENT_DIM = 100
 
 
 class Training:
-    """Both networks and what trains them.
+    """Both networks and their training loop.
 
     Attributes:
       generator: Latents `[batch, 100]` -> pyramid.
@@ -33,7 +33,7 @@ class Training:
 
         Args:
           pyramids: Training images, smallest scale first.
-          batch_size: Images in a step.
+          batch_size: Images per step.
         """
         self.generator, self.discriminator = networks.build("tutorial", _LATENT_DIM)
         self._optimizers = keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3)
@@ -48,7 +48,7 @@ class Training:
         )
 
     def run(self, steps: int) -> None:
-        """Trains for so many steps."""
+        """Trains for `steps` steps."""
         for _ in range(steps):
             losses = self._step(next(self._batches))
         _ = losses[0].numpy()

@@ -1,18 +1,18 @@
-"""How quick is a pushed generator? `uv run benchmarks/inference.py`.
+"""How fast is a pushed generator? `uv run benchmarks/inference.py`.
 
-A network with fresh weights is exported and drawn from in several ways, which take
-turns, so that a machine whose speed drifts is as fair to one as to the other:
+A network with fresh weights is exported and sampled in several ways, in alternating
+turns, so that drifting machine speed affects all of them equally:
 
 - `SavedModel`: the signature `serving_default`, as TensorFlow Serving runs it;
-- `Keras predict` and `Keras call`: the same network before it is exported;
-- `ONNX Runtime`: the file that `msg-gan export --format onnx` writes;
-- `LiteRT`: the files that `msg-gan export --format tflite` writes for the batch sizes,
+- `Keras predict` and `Keras call`: the same network before export;
+- `ONNX Runtime`: the file written by `msg-gan export --format onnx`;
+- `LiteRT`: the files written by `msg-gan export --format tflite`, one per batch size,
   with as many threads as the machine has cores.
 
-First it prints how large the files are. For each batch size it prints images per
-second, the latency of a call (median and 99th percentile), and the ratio to Keras's
-`predict`. Then clients ask `msg-gan serve` for images, each for some at a time, and
-their rate is compared with the SavedModel's.
+It prints the file sizes, and for each batch size images per second, the latency of a
+call (median and 99th percentile), and the throughput relative to Keras `predict`. Then
+clients send requests to `msg-gan serve`, and their throughput is compared with that of
+the SavedModel.
 """
 
 from __future__ import annotations
@@ -45,25 +45,25 @@ class Args:
     """Flags of the benchmark."""
 
     network: Literal["compact", "tutorial"] = "compact"
-    """The network."""
+    """Network to benchmark."""
 
     latent_dim: int = 16
-    """Length of its latents."""
+    """Length of a latent vector."""
 
     batch_sizes: tuple[int, ...] = (1, 8, 64, 512)
-    """Images in a call."""
+    """Batch sizes: images per call."""
 
     rounds: int = 5
-    """How often each takes its turn."""
+    """Number of turns per contender."""
 
     seconds: float = 2.0
-    """How long a turn lasts at the least."""
+    """Minimum duration of a turn, in seconds."""
 
     clients: int = 32
-    """Clients of the server."""
+    """Number of concurrent clients of the server."""
 
     client_images: tuple[int, ...] = (8, 64)
-    """Images that a client asks for at a time."""
+    """Images per client request."""
 
 
 Draw = Callable[[np.ndarray], object]
@@ -139,7 +139,7 @@ def _compare(args: Args, ways: dict[str, Draw], batch_size: int) -> None:
             rates[name].append(batch_size * len(seconds) / sum(seconds))
             calls[name] += seconds
     table = rich.table.Table(title=f"{args.network}, batch {batch_size}")
-    columns = ("", "images/s: min / median / max", "p50", "p99", "of predict's rate")
+    columns = ("", "images/s: min / median / max", "p50", "p99", "vs. Keras predict")
     for column in columns:
         table.add_column(column)
     for name in ways:
@@ -156,7 +156,7 @@ def _compare(args: Args, ways: dict[str, Draw], batch_size: int) -> None:
 
 
 def _turn(args: Args, draw: Draw, latents: np.ndarray) -> list[float]:
-    """Seconds of each call in a turn."""
+    """Returns the duration of each call in a turn, in seconds."""
     seconds: list[float] = []
     while sum(seconds) < args.seconds:
         began = time.perf_counter()
@@ -182,9 +182,9 @@ def _ask_server(args: Args, draw: Draw, serving: pathlib.Path) -> None:
                 outside.append(_clients(args, address, client_images))
             console.say(
                 f"{args.clients} clients on the same machine, {client_images} images"
-                f" each time: {timing.spread(outside, ',.0f')} images/s,"
+                f" per request: {timing.spread(outside, ',.0f')} images/s,"
                 f" {timing.spread(timing.ratios(outside, inside), '.2f')} of the"
-                " SavedModel's rate at batch 64"
+                " SavedModel's throughput at batch size 64"
             )
     finally:
         process.terminate()
@@ -192,7 +192,7 @@ def _ask_server(args: Args, draw: Draw, serving: pathlib.Path) -> None:
 
 
 def _clients(args: Args, address: str, client_images: int) -> float:
-    """Images per second that all clients together get."""
+    """Total throughput of all clients, in images per second."""
     body = orjson.dumps({"inputs": _latents(args, client_images).tolist()})
     until = time.perf_counter() + args.seconds
 

@@ -1,4 +1,4 @@
-"""This project's training, to be run in slices by the benchmarks."""
+"""This project's training loop, run in slices by the benchmarks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from msg_modules.gan.step import Gan
 
 
 class Training:
-    """Both networks and the loop of `msg_modules.training`.
+    """Both networks and the training loop of `msg_modules.training`.
 
     Attributes:
-      gan: What is trained.
-      generator: What would be exported.
-      latent_dim: Length of a latent.
+      gan: The networks in training.
+      generator: The generator that would be exported.
+      latent_dim: Length of a latent vector.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class Training:
 
         Args:
           pyramids: Training images, smallest scale first.
-          model: The networks.
-          recipe: The recipe.
-          in_memory: Train on one batch over and over: what does the input cost?
+          model: Network settings.
+          recipe: Training settings.
+          in_memory: Reuse a single batch, to measure the cost of the input pipeline.
         """
         self.gan = Gan(model, recipe, num_replicas=1)
         self.generator, self.latent_dim = self.gan.ema_generator, model.latent_dim
@@ -53,5 +53,5 @@ class Training:
         )
 
     def run(self, steps: int) -> None:
-        """Trains for so many steps."""
+        """Trains for `steps` steps."""
         _ = self._run(self._batches, tf.constant(steps)).sums.numpy()

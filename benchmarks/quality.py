@@ -1,4 +1,4 @@
-"""How far generated images are from real ones, for the benchmarks."""
+"""Distance between generated and real images, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 _DATASET = "fashion_mnist"
-# Latents of the images that are judged.
+# Seed of the latents of evaluated images.
 _SEED = 1234
 _CHUNK = 500
 
@@ -19,8 +19,8 @@ class Images(NamedTuple):
     Attributes:
       train: The first 90% of the training split.
       labels: Their classes.
-      validation: The rest of it, to choose by.
-      test: The test split, to report on.
+      validation: The remaining 10%, for model selection.
+      test: The test split, for final results.
     """
 
     train: np.ndarray
@@ -30,7 +30,7 @@ class Images(NamedTuple):
 
 
 def load_images() -> Images:
-    """Loads the dataset, prepared under TFDS_DATA_DIR or downloaded."""
+    """Loads the dataset from TFDS_DATA_DIR, or downloads it."""
     import tensorflow_datasets as tfds
 
     train, validation, test = tfds.as_numpy(
@@ -45,7 +45,7 @@ def load_images() -> Images:
 
 
 def pyramids_of(images: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The images at all scales, smallest first."""
+    """Returns the images at all scales, smallest first."""
     import tensorflow as tf
 
     from msg_modules.data.preprocessing import make_pyramid
@@ -54,12 +54,12 @@ def pyramids_of(images: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def draw(generator, latent_dim: int, num_images: int) -> np.ndarray:
-    """Draws images of the largest scale, from the same latents each time.
+    """Generates images at the largest scale, always from the same latents.
 
     Args:
       generator: Keras model, latents -> pyramid.
-      latent_dim: Length of a latent.
-      num_images: How many.
+      latent_dim: Length of a latent vector.
+      num_images: Number of images.
 
     Returns:
       `[num_images, 28, 28, 1]` in [-1, 1].
@@ -74,19 +74,19 @@ def draw(generator, latent_dim: int, num_images: int) -> np.ndarray:
 
 
 class Judge:
-    """The Frechet distance to real images in a classifier's features.
+    """Measures the Frechet distance to real images in a classifier's feature space.
 
-    The classifier is trained on the images that the generators learn from, once for
-    all benchmarks, and kept.
+    The classifier is trained on the generators' training images, once for all
+    benchmarks, and saved.
     """
 
     def __init__(self, images: Images, reference: np.ndarray, directory: pathlib.Path):
-        """Trains the classifier, or takes the one that is kept.
+        """Loads the classifier, or trains and saves it.
 
         Args:
           images: The dataset.
-          reference: The real images to be compared with.
-          directory: Where the classifier is kept.
+          reference: Real images to compare with.
+          directory: Where the classifier is saved.
         """
         from msg_modules.configs import ClassifierConfig
         from msg_modules.metrics import classifier, frechet
@@ -104,7 +104,7 @@ class Judge:
         self._reference = frechet.fit_gaussian(self.classifier.features(reference))
 
     def distance(self, images: np.ndarray) -> float:
-        """The distance of as many images as there are in the reference."""
+        """Returns the distance; pass as many images as the reference has."""
         from msg_modules.metrics.frechet import fit_gaussian, gaussian_distance
         from msg_modules.metrics.images import quantise
 

@@ -1,12 +1,12 @@
-"""Which change of the recipe pays? `uv run benchmarks/recipe.py`.
+"""Which changes of the training recipe help? `uv run benchmarks/recipe.py`.
 
-Trains `compact` as it is, and with one thing changed in each row, for the same
+Trains `compact` with its default recipe, and with one change per row, for the same
 wall-clock time on the first 90% of Fashion-MNIST's training split, with several seeds.
-Prints the Frechet distance to the other 10%, in the features of a classifier: lower is
-better. The test split is not looked at.
+Prints the Frechet distance to the other 10% in a classifier's feature space: lower is
+better. The test split is not used.
 
-All rows of a seed take turns of some seconds in one process, so that a machine whose
-speed drifts is as fair to one as to the other. `--rows` takes some rows only.
+All rows of a seed train in one process, in alternating turns of a few seconds, so that
+drifting machine speed affects all of them equally. `--rows` selects rows.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ AS_IT_IS = "as it is"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A change.
+    """A change of the default recipe.
 
     Attributes:
-      recipe: Fields of `TrainConfig` that differ.
-      latent_dim: Length of the latent vector, if that differs.
+      recipe: Fields of `TrainConfig` to change.
+      latent_dim: Length of a latent vector; None for the default.
     """
 
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -71,27 +71,27 @@ class Args:
     """Flags of the benchmark."""
 
     minutes: float = 3.0
-    """How long each row is trained."""
+    """Training time of each row, in minutes."""
 
     seeds: tuple[int, ...] = (0, 1)
-    """Seeds of weights, latents and the order of images."""
+    """Seeds of weights, latents and image order."""
 
     turn: float = 10.0
-    """Seconds of a turn."""
+    """Duration of a turn, in seconds."""
 
     rows: tuple[str, ...] = ()
-    """Names of rows to train; all of them if not given."""
+    """Names of the rows to train. Default: all."""
 
     output: pathlib.Path = pathlib.Path("output/benchmarks")
-    """Gets `recipe.json` and the classifier."""
+    """Output directory for `recipe.json` and the classifier."""
 
 
 def main() -> None:
-    """Trains and prints the table."""
+    """Trains all rows and prints the table."""
     args = tyro.cli(Args, description=__doc__)
     unknown = set(args.rows) - set(ROWS)
     if unknown:
-        console.fail(f"rows has {sorted(unknown)}; they are {list(ROWS)}.")
+        console.fail(f"rows has {sorted(unknown)}; they must be among {list(ROWS)}.")
         raise SystemExit(2)
     console.quiet_libraries()
     args.output.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def _print(
         title_justify="left",
     )
     table.add_column("", no_wrap=True)
-    for column in ("distance", "of each seed", "images"):
+    for column in ("distance", "per seed", "images"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, seen in results.items():
         distances = [result["distance"] for result in seen]

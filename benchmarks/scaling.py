@@ -1,14 +1,14 @@
-"""How many milliseconds does an image take, by number of devices?
+"""How does training time per image scale with the number of devices?
 
 `uv run benchmarks/scaling.py` trains on 1, 2 and 4 logical devices of one process, and
-on 1 and 2 worker processes on loopback. They take turns, so that a machine whose speed
-drifts is as fair to one as to the other. Every device has a batch of its own, as with
-`--train.batch-size`: more devices make a larger global batch.
+on 1 and 2 worker processes on loopback, in alternating turns, so that drifting machine
+speed affects all of them equally. The batch size is per device, as with
+`--train.batch-size`: more devices mean a larger global batch.
 
-Efficiency is the throughput as a share of what as many single devices would reach
-together. Devices that share the cores of one CPU cannot scale: where 1 device already
-uses all cores, 50% for 2 and 25% for 4 are what sharing without a loss gives. GPUs are
-used where there are enough of them.
+Efficiency is the throughput relative to that of one device times the number of devices.
+Devices that share the cores of one CPU cannot scale: if one device already uses all
+cores, sharing them without loss gives 50% for 2 devices and 25% for 4. GPUs are used if
+there are enough of them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ import tyro
 
 from msg_modules.common import console
 
-# Its server imports TensorFlow once and runs nothing on it. The devices of a process
-# are fixed once something ran, so that each setting has processes of its own.
+# The fork server imports TensorFlow once but runs nothing on it. TensorFlow fixes a
+# process's devices on first use, so each setting needs its own processes.
 _PROCESSES = multiprocessing.get_context("forkserver")
 
 
@@ -38,21 +38,21 @@ class Args:
     """Flags of the benchmark."""
 
     network: Literal["compact", "tutorial"] = "compact"
-    """Which networks to train."""
+    """Networks to train."""
 
     batch_size: int = 64
     """Images per device and step."""
 
     rounds: int = 5
-    """How often each takes its turn."""
+    """Number of turns per setting."""
 
     seconds: float = 5.0
-    """About how long a turn lasts."""
+    """Approximate duration of a turn, in seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Where the devices are."""
+    """A number of devices and how they are distributed."""
 
     name: str
     devices: int
@@ -119,13 +119,13 @@ def _print(args: Args, seconds: dict[str, list[float]], kinds: set[str]) -> None
     console.say(f"Fewest milliseconds per image: {fastest}.")
     if kinds == {"CPU"}:
         console.say(
-            "All devices share the cores of this CPU: this shows what the"
-            " coordination costs, and not how separate devices scale."
+            "All devices share this CPU's cores: the results show the cost of"
+            " coordination, not how separate devices would scale."
         )
 
 
 class _Contender:
-    """The processes of a setting, which train when they are told to."""
+    """The processes of a setting, which train on command."""
 
     def __init__(self, setting: Setting, args: Args):
         addresses = [f"127.0.0.1:{_free_port()}" for _ in range(setting.workers)]
@@ -148,13 +148,13 @@ class _Contender:
         self._seconds_per_step = self._run(2) / 2
 
     def seconds_per_image(self, seconds: float) -> float:
-        """Trains for about so long."""
+        """Trains for about `seconds`; returns the time per image."""
         steps = max(2, round(seconds / self._seconds_per_step))
         self._seconds_per_step = self._run(steps) / steps
         return self._seconds_per_step / self._images_per_step
 
     def stop(self) -> None:
-        """Ends the processes."""
+        """Kills the processes."""
         for process in self._processes:
             process.kill()
             process.join()
@@ -175,7 +175,7 @@ def _train(
     addresses: list[str],
     index: int,
 ) -> None:
-    """What a process does: trains for as many steps as it is told, and again."""
+    """Main loop of a process: receives a number of steps, trains, and reports."""
     console.quiet_libraries()
     os.environ.pop("TF_CONFIG", None)
     if setting.workers:

@@ -1,13 +1,13 @@
-"""Does `msg-gan serve` stay up and right? `uv run benchmarks/serve_load.py`.
+"""Does `msg-gan serve` stay correct under load? `uv run benchmarks/serve_load.py`.
 
-Clients ask for images in every way there is, for minutes and without a pause, and some
-of their requests are wrong on purpose. A new version is pushed again and again, with
-other weights. Each answer is compared with what a version that was served at the time
-draws in this process, each refusal with the status that it should have; the server's
-memory is read every few seconds.
+For minutes and without a pause, clients send requests of every kind, some of them
+deliberately invalid. New versions with different weights are pushed repeatedly. Valid
+responses are compared with what the versions generate in this process, responses to
+invalid requests with the expected status; the server's memory is sampled every few
+seconds.
 
-It prints a table of the requests, one of the minutes, and ends with status 1 if a valid
-request failed or a wrong one was taken.
+It prints a table of requests and one of minutes, and exits with status 1 if a valid
+request failed or an invalid one was accepted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PREDICT = "/v1/models/msg_gan:predict"
 _JSON = {"Content-Type": "application/json"}
 _MAX_BODY = 100_000
 _LATENT_DIM = 16
-# A sum of floats in another order, as a batch of another size has it.
+# Floats are summed in a different order if the batch size differs.
 _TOLERANCE = 1e-4
 
 
@@ -49,32 +49,32 @@ class Args:
     """Flags of the benchmark."""
 
     minutes: float = 10.0
-    """How long clients ask."""
+    """Duration of the load, in minutes."""
 
     clients: int = 16
-    """Clients that ask at the same time."""
+    """Number of concurrent clients."""
 
     push_seconds: float = 60.0
-    """How often a new version is pushed."""
+    """Interval between pushes of new versions, in seconds."""
 
     versions_kept: int = 2
-    """Older ones are deleted from the serving directory."""
+    """Versions to keep in the serving directory; older ones are deleted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A request, and what its answer must be.
+    """A kind of request, and the expected response.
 
     Attributes:
-      name: What the table calls it.
+      name: Name in the table.
       method: GET or POST.
-      path: Its path and query.
-      status: The answer's status.
-      body: What is sent.
-      headers: The same.
-      draw: What the answer holds: answer -> pyramid or picture, to be compared with
-        `wanted`; None if the status says all.
-      wanted: The same of each version.
+      path: Path and query.
+      status: Expected status.
+      body: Request body.
+      headers: Request headers.
+      draw: Decodes the response body to a pyramid or picture, to compare with
+        `wanted`; None to check the status only.
+      wanted: The expected pyramid or picture of each version.
     """
 
     name: str
@@ -89,11 +89,11 @@ class Kind:
 
 @dataclasses.dataclass
 class Figures:
-    """What the clients have seen.
+    """Results of the clients.
 
     Attributes:
-      seconds: Of each answer that was right, by the kind of its request.
-      failures: What was wrong.
+      seconds: Latency of each correct response, by kind of request.
+      failures: Descriptions of incorrect responses.
     """
 
     seconds: dict[str, list[float]] = dataclasses.field(
@@ -103,7 +103,7 @@ class Figures:
 
 
 def main() -> None:
-    """Runs the load and prints what came of it."""
+    """Runs the load and prints the results."""
     args = tyro.cli(Args, description=__doc__)
     console.quiet_libraries()
     with tempfile.TemporaryDirectory() as directory:
@@ -114,12 +114,12 @@ def main() -> None:
     if figures.failures:
         for failure in figures.failures[:20]:
             console.say(failure)
-        console.fail(f"{len(figures.failures)} requests were answered wrongly.")
+        console.fail(f"{len(figures.failures)} responses were incorrect.")
         sys.exit(1)
 
 
 def _prepare(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[Kind]]:
-    """Some generators with other weights each, and the requests."""
+    """Exports generators with different weights, and builds the requests."""
     import keras
 
     from msg_modules.gan import networks
@@ -223,7 +223,7 @@ def _wrong() -> list[Kind]:
 def _push(
     version: pathlib.Path, serving: pathlib.Path, number: int, versions_kept: int
 ) -> None:
-    """As the pipeline does it: beside, then renamed."""
+    """Pushes like the pipeline: copies to a hidden directory, then renames it."""
     serving.mkdir(exist_ok=True)
     beside = serving / f".{number}"
     shutil.copytree(version, beside)
@@ -249,7 +249,7 @@ def _load(
     try:
         assert process.stdout is not None
         address = process.stdout.readline().split("/")[2]
-        # What it says of its versions goes nowhere, and shall not fill the pipe.
+        # Discard further output, so that the server never blocks on a full pipe.
         threading.Thread(target=process.stdout.read, daemon=True).start()
         clients = [
             threading.Thread(
@@ -280,7 +280,12 @@ def _watch(
     process: subprocess.Popen[str],
     figures: Figures,
 ) -> list[tuple[int, int, int, list[float]]]:
-    """Pushes and looks; each minute's pushes, right answers, failures and MB."""
+    """Pushes versions and monitors the server.
+
+    Returns:
+      For each minute: pushes, correct responses so far, failures so far, and samples of
+      the server's memory in MB.
+    """
     began = time.monotonic()
     until, next_push, number = began + 60 * args.minutes, args.push_seconds, 1
     minutes: list[tuple[int, int, int, list[float]]] = []
@@ -302,16 +307,16 @@ def _watch(
         right = sum(len(seconds) for seconds in list(figures.seconds.values()))
         minutes.append((number - first, right, len(figures.failures), memory))
         console.say(
-            f"minute {len(minutes)}: version {number}, {right:,} right answers,"
+            f"minute {len(minutes)}: version {number}, {right:,} correct responses,"
             f" {len(figures.failures)} failures, {max(memory):,.0f} MB"
         )
     if process.poll() is not None:
-        figures.failures.append(f"The server ended with status {process.poll()}.")
+        figures.failures.append(f"The server exited with status {process.poll()}.")
     return minutes
 
 
 def _megabytes(pid: int) -> float:
-    """Resident memory of a process."""
+    """Resident memory of a process, in MB."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
 
@@ -339,11 +344,11 @@ def _ask(
         seconds = time.perf_counter() - began
         if answer.status != kind.status:
             figures.failures.append(
-                f"{kind.name}: {answer.status} instead of {kind.status},"
+                f"{kind.name}: status {answer.status} instead of {kind.status},"
                 f" {content[:200]!r}"
             )
         elif kind.draw and not _is_of_a_version(kind.draw(content), kind.wanted):
-            figures.failures.append(f"{kind.name}: images that no version draws")
+            figures.failures.append(f"{kind.name}: images do not match any version")
         else:
             figures.seconds[kind.name].append(seconds)
     connection.close()
@@ -352,7 +357,7 @@ def _ask(
 def _is_of_a_version(
     answer: list[np.ndarray], wanted: tuple[list[np.ndarray], ...]
 ) -> bool:
-    # Of a picture one step of 255 may be rounded the other way.
+    # Pixels of pictures may be rounded differently by one step of 255.
     tolerance = _TOLERANCE if len(answer) > 1 else 1 / 127
     return any(
         all(
@@ -364,7 +369,7 @@ def _is_of_a_version(
 
 
 def _dawdle(address: str, stopped: threading.Event) -> None:
-    """A client that promises a body, sends a little of it and goes."""
+    """A client that repeatedly disconnects in the middle of a request body."""
     host, port = address.split(":")
     while not stopped.wait(1):
         with socket.create_connection((host, int(port))) as connection:
@@ -382,7 +387,7 @@ def _print(
     minutes: list[tuple[int, int, int, list[float]]],
 ) -> None:
     table = rich.table.Table(title="requests")
-    for column in ("", "status", "answered so", "p50", "p99"):
+    for column in ("", "status", "correct", "p50", "p99"):
         table.add_column(column, justify="left" if not column else "right")
     for kind in kinds:
         seconds = figures.seconds[kind.name]
@@ -396,7 +401,7 @@ def _print(
         )
     console.console.print(table)
     table = rich.table.Table(title="minutes")
-    for column in ("minute", "pushed", "right answers", "failures", "memory, MB"):
+    for column in ("minute", "pushed", "correct responses", "failures", "memory, MB"):
         table.add_column(column, justify="right")
     before = 0
     for number, (pushed, right, failures, memory) in enumerate(minutes, 1):

@@ -1,9 +1,9 @@
-"""The small GAN that this project began with, kept to be compared with.
+"""The small GAN that this project began with, kept for comparison.
 
-Nearest-neighbour upsampling and 3x3 convolutions against strided 4x4 ones, batch 64,
-Adam(1e-3, 0.5, 0.99) for both, the non-saturating loss, R1 every 16 steps and an
-average of the generator that keeps 0.98 a step; one tape for all, step by step within
-one `tf.function` call each.
+A generator with nearest-neighbour upsampling and 3x3 convolutions, a discriminator with
+strided 4x4 convolutions, batch size 64, Adam(1e-3, 0.5, 0.99) for both, non-saturating
+loss, R1 every 16 steps, and an exponential moving average of the generator with decay
+0.98 per step; a single tape, and one `tf.function` call per step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _KEEP = 0.98
 
 
 class Training:
-    """Both networks and what trains them.
+    """Both networks and their training loop.
 
     Attributes:
-      generator: Latents `[batch, 64]` -> pyramid; the average.
+      generator: Latents `[batch, 64]` -> pyramid; the moving average.
       latent_dim: 64.
     """
 
@@ -35,7 +35,7 @@ class Training:
 
         Args:
           pyramids: Training images, smallest scale first.
-          batch_size: Images in a step.
+          batch_size: Images per step.
         """
         self._trained, self._discriminator = _generator(), _discriminator()
         self.generator = keras.models.clone_model(self._trained)
@@ -54,7 +54,7 @@ class Training:
         self._count = 0
 
     def run(self, steps: int) -> None:
-        """Trains for so many steps."""
+        """Trains for `steps` steps."""
         for _ in range(steps):
             loss = self._step(next(self._batches), self._count % _R1_INTERVAL == 0)
             self._count += 1

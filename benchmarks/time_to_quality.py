@@ -1,17 +1,18 @@
-"""How good are the pictures after so many minutes of training?
+"""How does image quality improve with training time?
 
 `uv run benchmarks/time_to_quality.py` trains each of these on Fashion-MNIST:
 
-- `article`: the article's networks and recipe, batch 256, in its loop, TensorFlow as it
-  comes;
-- `starting point`: the small GAN that this project began with, TensorFlow as it comes;
+- `article`: the article's networks, recipe and loop, batch size 256, with TensorFlow's
+  defaults;
+- `starting point`: the small GAN that this project began with, with TensorFlow's
+  defaults;
 - `compact`: this project's default.
 
-They take turns of some seconds, each in a process of its own, until each has trained
-for the wanted time: a machine whose speed drifts is as fair to one as to the other. At
-the marks it draws images, which is not counted as training, and prints the Frechet
-distance to the *test* split in the features of a classifier: lower is better. What
-the change of the recipe alone brings is seen in `recipe.py`.
+Each trains in its own process, in alternating turns of a few seconds, so that drifting
+machine speed affects all of them equally. At several points in time each generates
+images, which does not count as training time, and the Frechet distance to the *test*
+split in a classifier's feature space is printed: lower is better. `recipe.py` measures
+the effect of the recipe alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import tyro
 from msg_modules.common import console
 
 _CONTENDERS = ("article", "starting point", "compact")
-# Shares of the time. The article's generator needs minutes to draw its images.
+# When to evaluate, as shares of the time. The article's generator needs minutes for it.
 _MARKS = (0.1, 0.25, 0.5, 1.0)
 _NUM_SHOWN = 20
 
@@ -40,20 +41,21 @@ class Args:
     """Flags of the benchmark."""
 
     minutes: float = 10.0
-    """How long each is trained."""
+    """Training time of each contender, in minutes."""
 
     turn: float = 20.0
-    """Seconds of a turn."""
+    """Duration of a turn, in seconds."""
 
     seed: int = 0
-    """Seed of `compact`."""
+    """Random seed."""
 
     output: pathlib.Path = pathlib.Path("output/benchmarks")
-    """Gets `time_to_quality.png`, `.json`, `_samples.npz` and the classifier."""
+    """Output directory for `time_to_quality.png`, `.json`, `_samples.npz` and the
+    classifier."""
 
 
 def main() -> None:
-    """Measures, prints the table and draws the curves."""
+    """Trains all contenders, prints the table and plots the curves."""
     args = tyro.cli(Args, description=__doc__)
     console.quiet_libraries()
     args.output.mkdir(parents=True, exist_ok=True)
@@ -77,12 +79,12 @@ def main() -> None:
 
 
 class _Contender:
-    """A process that trains when it is told to.
+    """A process that trains on command.
 
     Attributes:
-      seconds: How long it has trained.
+      seconds: Training time so far.
       curve: Minutes, images and distance at each mark.
-      samples: Some of the images that it drew last.
+      samples: Some of the images of the last evaluation.
     """
 
     def __init__(self, name: str, args: Args):
@@ -101,11 +103,11 @@ class _Contender:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has come to the last mark."""
+        """Whether it has passed the last mark."""
         return not self._marks
 
     def take_turn(self, seconds: float, judge: quality.Judge) -> None:
-        """Trains for a turn, and is judged if that passes a mark."""
+        """Trains for a turn, and evaluates if that passes a mark."""
         self._connection.send(min(seconds, self._marks[0] - self.seconds))
         spent, images = self._connection.recv()
         self.seconds += spent
@@ -128,7 +130,7 @@ class _Contender:
         )
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Kills the process."""
         self._process.kill()
         self._process.join()
 
@@ -149,7 +151,7 @@ def _take_turns(
 def _serve(
     connection: multiprocessing.connection.Connection, name: str, seed: int
 ) -> None:
-    """What a process does: trains for so many seconds, or draws so many images."""
+    """Main loop of a process: trains for a time (float) or draws images (int)."""
     console.quiet_libraries()
     training, batch_size = _build(name, seed)
     training.run(1)  # traces
@@ -208,7 +210,7 @@ def _print(
         table.add_column(f"{args.minutes * mark:g}", justify="right")
     table.add_column("images", justify="right")
     for name, curve in curves.items():
-        # A step of the article's may pass more than one mark.
+        # A single step of the article's loop may pass more than one mark.
         cells = []
         for mark in _MARKS:
             passed = [p for p in curve if p["minutes"] >= args.minutes * mark - 0.01]

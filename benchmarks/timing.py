@@ -1,4 +1,4 @@
-"""What the benchmarks share."""
+"""Helpers shared by the benchmarks."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """`min / median / max` of what the rounds measured."""
+    """Formats measurements as `min / median / max`."""
     parts = (min(values), statistics.median(values), max(values))
     return " / ".join(format(value, form) for value in parts)
 
 
 def ratios(these: Sequence[float], others: Sequence[float]) -> list[float]:
-    """The ratio round by round."""
+    """Returns the ratios, round by round."""
     return [this / other for this, other in zip(these, others, strict=True)]
 
 
 def noise_pyramids(num_images: int = 1024) -> tuple[np.ndarray, ...]:
-    """Images whose content does not matter: uniform noise at the three scales.
+    """Returns images whose content does not matter: uniform noise at three scales.
 
     Args:
-      num_images: How many.
+      num_images: Number of images.
 
     Returns:
-      float32 `[num_images, size, size, 1]` in [-1, 1] for 7, 14 and 28.
+      float32 `[num_images, size, size, 1]` in [-1, 1] for sizes 7, 14 and 28.
     """
     generator = np.random.default_rng(0)
     return tuple(
@@ -45,19 +45,19 @@ def noise_pyramids(num_images: int = 1024) -> tuple[np.ndarray, ...]:
 def start(
     serve: Callable[..., None], arguments: tuple[Any, ...], with_onednn: bool
 ) -> tuple[multiprocessing.connection.Connection, multiprocessing.process.BaseProcess]:
-    """Starts a process that is told what to do.
+    """Starts a process that is controlled through a pipe.
 
     Args:
-      serve: What it runs: a function of its end of a pipe and the arguments.
-      arguments: The further arguments.
-      with_onednn: Whether oneDNN is switched on, as this project does it, or
-        TensorFlow decides as it does by itself.
+      serve: The process's main function; takes its end of the pipe and `arguments`.
+      arguments: Further arguments of `serve`.
+      with_onednn: Whether to enable oneDNN, as this project does, or to leave it at
+        TensorFlow's default.
 
     Returns:
       Our end of the pipe, and the process.
     """
     kept = os.environ.get(_ONEDNN)
-    # TensorFlow takes any other word than a truth value for its own default.
+    # TensorFlow uses its default if the value is not a boolean.
     os.environ[_ONEDNN] = "1" if with_onednn else "default"
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

@@ -1,21 +1,22 @@
-"""How quick is a training step? `uv run benchmarks/train_step.py`.
+"""How fast is a training step? `uv run benchmarks/train_step.py`.
 
-Ways to train take turns, each in a process of its own, so that a machine whose speed
-drifts is as fair to one as to the other:
+These train in alternating turns, each in its own process, so that drifting machine
+speed affects all of them equally:
 
 - `article`: the article's networks in a loop written as the article describes it, with
-  TensorFlow as it comes;
-- `article, oneDNN`: the same with oneDNN's convolutions, which this project switches
-  on where TensorFlow leaves them off;
+  TensorFlow's defaults;
+- `article, oneDNN`: the same with oneDNN's convolutions, which this project enables
+  even where TensorFlow does not;
 - `tutorial`: the same networks in this project's loop;
 - `tutorial, bfloat16`: with `--train.precision bfloat16`;
 - `compact` and `compact, bfloat16`: this project's networks in its loop;
-- `compact, no input`: the same on one batch that lies in memory: what the input costs.
+- `compact, no input`: the same on a single batch in memory, to show the cost of the
+  input pipeline.
 
-For each it prints images per second, the ratios round by round, and the share of the
-machine's peak, which a large matrix product measures in the same rounds. The work that
-is compared with the peak is that of the convolutions and matrix products alone.
-`--variants` adds what was tried for `compact` and is not in the product.
+For each it prints images per second, throughput ratios by round, and the share of the
+machine's peak, measured by a large matrix product in the same rounds. Only the
+operations of convolutions and matrix products are counted. `--variants` adds XLA for
+`compact`, which was tried but is not used.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from msg_modules.common import console
 if TYPE_CHECKING:
     import keras
 
-# Runs so many steps.
+# Runs a number of training steps.
 Run = Callable[[int], Any]
 
 
@@ -44,13 +45,13 @@ class Args:
     """Flags of the benchmark."""
 
     batch_size: int = 64
-    """Images in a step."""
+    """Images per step."""
 
     rounds: int = 5
-    """How often each takes its turn."""
+    """Number of turns per contender."""
 
     seconds: float = 10.0
-    """How long a turn lasts at the least."""
+    """Minimum duration of a turn, in seconds."""
 
     variants: bool = False
     """Also measure XLA."""
@@ -99,7 +100,7 @@ def _print(
         " min / median / max",
         title_justify="left",
     )
-    for column in ("", "images/s", "to article", "to article, oneDNN", "of the peak"):
+    for column in ("", "images/s", "vs. article", "vs. article, oneDNN", "of peak"):
         table.add_column(column, justify="right" if column else "left")
     for name, seen in rates.items():
         table.add_row(
@@ -115,19 +116,19 @@ def _print(
         )
     console.console.print(table)
     console.say(
-        f"Peak by a matrix product: {timing.spread([p / 1e9 for p in peaks], '.0f')}"
+        f"Peak of a matrix product: {timing.spread([p / 1e9 for p in peaks], '.0f')}"
         " GFLOP/s. MFLOP per image:"
         f" {', '.join(f'{n} {flops[n] / 1e6:.0f}' for n in ('tutorial', 'compact'))}."
     )
     waits = timing.ratios(rates["compact, no input"], rates["compact"])
     console.say(
-        f"A step with its input takes {statistics.median(waits) - 1:+.1%} longer than"
-        " one on a batch in memory."
+        "A step with the input pipeline takes"
+        f" {statistics.median(waits) - 1:+.1%} longer than one on a batch in memory."
     )
 
 
 class _Contender:
-    """A process that trains when it is told to."""
+    """A process that trains on command."""
 
     def __init__(self, name: str, args: Args):
         self._seconds = args.seconds
@@ -137,7 +138,7 @@ class _Contender:
         self.flops: float = self._connection.recv()
 
     def images_per_second(self) -> float:
-        """Trains for a turn."""
+        """Trains for a turn; returns the throughput."""
         return self._ask(self._seconds)
 
     def peak(self) -> float:
@@ -145,7 +146,7 @@ class _Contender:
         return self._ask("peak")
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Kills the process."""
         self._process.kill()
         self._process.join()
 
@@ -157,7 +158,7 @@ class _Contender:
 def _serve(
     connection: multiprocessing.connection.Connection, name: str, batch_size: int
 ) -> None:
-    """What a process does: a turn when it is told, and again."""
+    """Main loop of a process: trains for a time, or measures the peak."""
     console.quiet_libraries()
     run, networks = _build(name, batch_size)
     run(2)  # traces, and lets the caches fill
@@ -204,16 +205,16 @@ def _build(name: str, batch_size: int) -> tuple[Run, tuple[keras.Model, keras.Mo
 
 
 def _flops(generator: keras.Model, discriminator: keras.Model) -> float:
-    """Floating-point operations per image that a step needs.
+    """Floating-point operations of a step, per image.
 
-    A pass back costs twice a pass forth. The discriminator sees two images for each
-    that the generator draws; one pass back through it serves both losses.
+    A backward pass costs twice a forward pass. The discriminator processes two images
+    per generated image; a single backward pass through it serves both losses.
     """
     return 2 * 3 * (_products(generator) + 2 * _products(discriminator))
 
 
 def _products(network: keras.Model) -> float:
-    """Multiplications in one pass of one image, of layers with a kernel."""
+    """Multiplications in a forward pass of one image, in layers with a kernel."""
     import keras
     import numpy as np
 
@@ -229,7 +230,7 @@ def _products(network: keras.Model) -> float:
 
 
 def _peak_flops(size: int = 3000) -> float:
-    """What a large matrix product reaches."""
+    """Peak FLOP/s, measured by a large matrix product."""
     import tensorflow as tf
 
     a = tf.random.normal([size, size])

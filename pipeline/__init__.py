@@ -1,3 +1,3 @@
-"""The wiring of the pipeline and its settings."""
+"""The TFX pipeline, its settings and its runners."""
 
 import msg_modules as msg_modules  # Before TFX: see `msg_modules.common.lazy_imports`.

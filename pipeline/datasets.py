@@ -1,4 +1,4 @@
-"""Settling which data a run uses, before the pipeline is wired."""
+"""Resolves the dataset before the pipeline is created."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _WANTED, _FALLBACK = "fashion_mnist", "garments"
 
 
 def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
-    """Replaces `auto`, and gives the dataset its version and classes.
+    """Resolves `auto`, and fills in the dataset's version and classes.
 
-    The version makes the cache notice when another one is installed.
+    The version is part of the cache key, so installing another one is a cache miss.
 
     Args:
       config: As the user gave it.
 
     Returns:
-      The settled config, and a warning to show where `auto` fell back.
+      The resolved config, and a warning if `auto` fell back to `garments`.
 
     Raises:
-      ConfigError: If there is no such dataset, directory or split.
+      ConfigError: If the dataset, its directory or a split does not exist.
     """
     warning = None
     name = config.dataset
@@ -33,9 +33,9 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
             if not sources.is_available(sources.load_builder(name, config.data_dir)):
                 name = _FALLBACK
                 warning = (
-                    "Fashion-MNIST is neither prepared here nor can it be downloaded:"
-                    " this run learns from 'garments', drawings made by this project."
-                    " Name prepared data with TFDS_DATA_DIR or --data.data-dir."
+                    "Fashion-MNIST is not prepared and cannot be downloaded; this run"
+                    " trains on 'garments', synthetic drawings, instead. Set"
+                    " TFDS_DATA_DIR or --data.data-dir to use prepared data."
                 )
         builder = sources.load_builder(name, config.data_dir)
         _, label_key = sources.feature_keys(builder)

@@ -1,8 +1,8 @@
-"""The hash of the code that a component runs, for its cache key.
+"""Hashes the code that a component runs, for its cache key.
 
-TFX caches a component's outputs by its parameters and inputs. A class or function that
-is named by its import path says nothing about its body, so the hash of the code is made
-one of the parameters: an edit reruns the component and what follows.
+TFX caches a component's outputs by its parameters and inputs. It knows executors and
+functions by import path only and does not notice when their code changes. So a hash of
+the code is added as a parameter: an edit reruns the component and those downstream.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tfx.dsl.components.base import base_component
 
 _PACKAGES = ("components", "msg_modules", "pipeline")
 _ROOT = pathlib.Path(__file__).parents[1]
-# Byte code, and what editors leave beside the files they have open.
+# Bytecode, and editors' backup and swap files.
 _IGNORED = re.compile(r"(^|/)(__pycache__|\.)|~$")
-# Exec properties that name a function of ours for a component of TFX.
+# Exec properties that give TFX components one of our functions by import path.
 _FUNCTIONS = ("preprocessing_fn", "run_fn")
 
 
 def add_code(component: base_component.BaseComponent) -> None:
-    """Adds the exec property `code`: the hash of what the component may run.
+    """Adds the exec property `code`, a hash of the code that the component may run.
 
-    That is the module of its executor, and of the function it is given by name, with
-    all that these import. A component that runs only code of TFX is left alone.
+    It covers the modules of the executor and of functions given by import path, with
+    everything they import. Components that run only TFX's code are left unchanged.
 
     Args:
       component: Changed in place.
@@ -36,23 +36,23 @@ def add_code(component: base_component.BaseComponent) -> None:
     paths = [component.executor_spec.class_path]
     paths += [properties[name] for name in _FUNCTIONS if properties.get(name)]
     modules = [path.rpartition(".")[0] for path in paths]
-    # The class of an executor that TFX makes of a function is in the function's module.
+    # An executor class that TFX generates from a function is in the function's module.
     ours = [name for name in modules if name.partition(".")[0] in _PACKAGES]
     if ours:
         properties["code"] = hash_imported(*ours)
 
 
 def hash_imported(*modules: str) -> str:
-    """The hash of modules and of everything they may import from this project.
+    """Hashes modules and everything they may import from this project.
 
-    Imports are followed wherever they stand, also within functions. A module counts
-    with its whole package, subpackages and data files included.
+    Imports inside functions are followed too. Each module stands for its whole package,
+    including subpackages and data files.
 
     Args:
       *modules: Import paths.
 
     Returns:
-      Sixteen hexadecimal digits.
+      16 hexadecimal digits.
     """
     graph = _import_graph()
     return hash_packages(
@@ -61,13 +61,13 @@ def hash_imported(*modules: str) -> str:
 
 
 def hash_packages(*modules: str) -> str:
-    """The hash of the packages that modules belong to.
+    """Hashes the packages that modules belong to.
 
     Args:
       *modules: Import paths of modules or packages.
 
     Returns:
-      Sixteen hexadecimal digits.
+      16 hexadecimal digits.
     """
     files = set().union(*map(_files, modules))
     digest = hashlib.sha256()
@@ -77,10 +77,10 @@ def hash_packages(*modules: str) -> str:
 
 
 def _files(module: str) -> set[pathlib.Path]:
-    """All files of a module's package, relative to the project.
+    """All files of a module's package, relative to the project root.
 
-    What lies directly in a top package, such as settings and command lines, has little
-    in common: of these modules each counts alone.
+    Modules directly in a top-level package, such as configs and commands, are largely
+    unrelated, so each of them stands for itself only.
     """
     top, *inner = module.split(".")[:2]
     place = _ROOT.joinpath(top, *inner)

@@ -1,4 +1,4 @@
-"""The flags of a runner."""
+"""Command-line flags shared by the runners."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from pipeline.configs import PRESETS, PipelineConfig, Preset
 class RunnerArgs:
     """Flags of a runner.
 
-    The defaults shown are those of the preset; every flag overrides one.
+    The defaults shown are those of the selected preset.
     """
 
     config: Annotated[PipelineConfig, tyro.conf.arg(name="")]
 
     preset: Preset = "quickstart"
-    """`quickstart`: minutes on two cores; `fashion_mnist`: the full run;
+    """`quickstart`: takes minutes on two CPU cores; `fashion_mnist`: the full run;
     `tutorial`: the article's networks and recipe, weeks on two CPU cores."""
 
     verbose: bool = False
-    """Show all that TFX, Beam and TensorFlow log."""
+    """Show all logs of TFX, Beam and TensorFlow."""
 
 
 Args = TypeVar("Args", bound=RunnerArgs)
@@ -36,19 +36,19 @@ Args = TypeVar("Args", bound=RunnerArgs)
 def parse(
     args_type: type[Args], argv: Sequence[str], prog: str, description: str
 ) -> Args:
-    """Reads a runner's command line; wrong flags end the process with status 2.
+    """Parses a runner's command line; invalid flags exit with status 2.
 
     Args:
       args_type: The runner's flags.
-      argv: The arguments, without the program's name.
-      prog: The program's name.
-      description: What the program does, for `--help`.
+      argv: The arguments, without the program name.
+      prog: The program name.
+      description: The program's description in `--help`.
 
     Returns:
-      The flags, with what is not given taken from the preset.
+      The flags; those not given have the preset's values.
 
     Raises:
-      ConfigError: If a value is not allowed.
+      ConfigError: If a value is invalid.
     """
     preset = _peek_preset(argv)
     return tyro.cli(
@@ -61,7 +61,7 @@ def parse(
 
 
 def _peek_preset(argv: Sequence[str]) -> Preset:
-    """Finds the preset first: it decides all other defaults."""
+    """Parses the preset first, since all other defaults depend on it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default="quickstart")
     preset = parser.parse_known_args(list(argv))[0].preset

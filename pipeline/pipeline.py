@@ -1,4 +1,4 @@
-"""The pipeline: which component takes what from which."""
+"""The pipeline: its components and how they are connected."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from pipeline.configs import PipelineConfig
 
 _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 
-# What decides the weights: other code of these packages begins another training.
+# Code that determines the weights: a change in it starts training from scratch.
 _WEIGHTS_CODE = ("msg_modules.data", "msg_modules.gan")
 
 
 def create_pipeline(config: PipelineConfig) -> Pipeline:
-    """Wires the components.
+    """Creates the pipeline.
 
     Args:
       config: All settings, with the dataset resolved
         (`pipeline.datasets.resolve`).
 
     Returns:
-      A pipeline for a runner.
+      The pipeline, ready for a runner.
 
     Raises:
       ConfigError: If the schema file cannot be read.
@@ -68,8 +68,8 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
-        # No analyzer looks at the data as a whole, and the statistics of
-        # pixels after the resize tell nobody anything.
+        # There are no analyzers that need a full pass, and nothing uses the
+        # statistics of resized pixels.
         disable_statistics=True,
     )
     transform.add_upstream_node(example_validator)
@@ -152,12 +152,15 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
 
 
 def _schema_text(config: PipelineConfig) -> str:
-    """The schema file of the config, or ours with the dataset's classes."""
+    """The configured schema, or the default one with the dataset's classes."""
     path = pathlib.Path(config.data.schema or _DEFAULT_SCHEMA)
     try:
         schema = text_format.Parse(path.read_text(), schema_pb2.Schema())
     except (OSError, text_format.ParseError) as e:
-        raise ConfigError(f"data.schema {str(path)!r} cannot be read: {e}") from e
+        raise ConfigError(
+            f"data.schema is {str(path)!r}, which cannot be read ({e}); it must be a"
+            " tensorflow.metadata.v0.Schema as text protobuf."
+        ) from e
     if config.data.schema is None and config.data.num_classes is not None:
         label = next(f for f in schema.feature if f.name == "label")
         label.int_domain.max = config.data.num_classes - 1

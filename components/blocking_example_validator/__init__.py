@@ -1,1 +1,1 @@
-"""An ExampleValidator that stops the run."""
+"""An ExampleValidator that fails the run on anomalies."""

@@ -7,10 +7,10 @@ from components.blocking_example_validator import executor
 
 
 class BlockingExampleValidator(ExampleValidator):
-    """TFX's ExampleValidator, but an anomaly ends the run.
+    """TFX's ExampleValidator, except that an anomaly fails the run.
 
-    Make the component that must not see bad examples wait for this one with
-    `add_upstream_node`.
+    Use `add_upstream_node` to make the components that need valid examples wait for
+    this one.
     """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)

@@ -1,4 +1,4 @@
-"""What BlockingExampleValidator does: TFX's checks, drift, and the refusal."""
+"""Executor of BlockingExampleValidator: TFX's checks, drift, and failing the run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from msg_modules.common.errors import RunError
 class Executor(tfx_executor.Executor):
     """Executor of `BlockingExampleValidator`.
 
-    Beyond TFX's own checks against the schema, each split is compared with
-    `train` by the drift comparators that the schema has.
+    In addition to TFX's checks against the schema, each split is compared with `train`
+    using the drift comparators in the schema.
     """
 
     def Do(
@@ -45,8 +45,8 @@ class Executor(tfx_executor.Executor):
         if self._anomalies:
             found = "; ".join(anomaly.rstrip(".") for anomaly in self._anomalies)
             raise RunError(
-                f"The examples break their schema: {found}."
-                " Fix the data, or describe it with --data.schema."
+                f"The examples do not match their schema: {found}."
+                " Fix the data, or set a matching schema with --data.schema."
             )
         return output
 
@@ -68,7 +68,7 @@ class Executor(tfx_executor.Executor):
                 f"{split}: {feature or 'dataset'}: {info.description}"
             )
         if anomalies.data_missing:
-            self._anomalies.append(f"{split}: there is no example")
+            self._anomalies.append(f"{split}: no examples")
         for reason in anomalies.dataset_anomaly_info.reason:
             self._anomalies.append(f"{split}: {reason.description}")
         return anomalies

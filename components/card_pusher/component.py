@@ -9,10 +9,10 @@ from components.card_pusher import executor
 
 
 class CardPusher(Pusher):
-    """TFX's Pusher, for a model with its card, and for one that is started again.
+    """TFX's Pusher, except that it includes the model card and is idempotent.
 
-    The card that lies in the blessing goes with the model. A push that is done again
-    makes no second version.
+    The model card is taken from the blessing. A repeated push does not create a second
+    version.
     """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)

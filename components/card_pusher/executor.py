@@ -1,4 +1,4 @@
-"""What CardPusher does instead of what TFX's Pusher does."""
+"""Executor of CardPusher: pushes atomically and idempotently, with the model card."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Executor(executor.Executor):
     ) -> None:
         """Pushes the model if it is blessed.
 
-        Unlike TFX's, a push that is done again after its process was killed makes
-        no second version, and half of a version is never seen.
+        Unlike with TFX's Pusher, a retry after the process was killed does not create a
+        second version, and servers never see an incomplete version.
 
         Raises:
           RunError: If the serving directory is a URI.
@@ -50,7 +50,7 @@ class Executor(executor.Executor):
             self._MarkNotPushed(pushed)
             return
         model = pathlib.Path(self.GetModelPath(input_dict))
-        # Names a push: an attempt after this one clears away what it leaves.
+        # Identifies the push, so that a retry can clean up after this attempt.
         source = artifact_utils.get_single_uri(
             input_dict[standard_component_specs.MODEL_KEY]
         )
@@ -61,10 +61,9 @@ class Executor(executor.Executor):
         )
 
     def GetModelPath(self, input_dict: dict[str, list[types.Artifact]]) -> str:
-        """The model to push: a copy, with the card in it.
+        """Returns a copy of the model with the card added.
 
-        A server never sees a version that is half there, so the card is in before
-        the copying begins.
+        The card is added before the push, so that the version appears complete.
         """
         model = super().GetModelPath(input_dict)
         blessing = artifact_utils.get_single_uri(
@@ -86,7 +85,7 @@ def _serving_dir(exec_properties: dict[str, Any]) -> pathlib.Path:
 
 
 def _push(model: pathlib.Path, serving_dir: pathlib.Path, source: str) -> pathlib.Path:
-    """Copies a model to a new version, unless it is the newest one already.
+    """Copies a model to a new version, unless the newest version is identical.
 
     Returns:
       The version's directory.
@@ -106,8 +105,8 @@ def _push(model: pathlib.Path, serving_dir: pathlib.Path, source: str) -> pathli
     try:
         part.rename(version)
     except OSError:
-        # A mounted bucket renames no directory. What reads a version waits for its
-        # saved_model.pb.
+        # Mounted buckets cannot rename directories. Copy saved_model.pb last: readers
+        # ignore a version without it.
         shutil.copytree(part, version, ignore=shutil.ignore_patterns(_LAST))
         shutil.copy2(part / _LAST, version / _LAST)
         shutil.rmtree(part)

@@ -1,1 +1,1 @@
-"""A classifier of the dataset, in whose features generators are judged."""
+"""Trains a classifier of the dataset, whose features are used for evaluation."""

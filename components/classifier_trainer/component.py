@@ -30,11 +30,11 @@ class ClassifierTrainerSpec(component_spec.ComponentSpec):
 
 
 class ClassifierTrainer(base_component.BaseComponent):
-    """Trains the classifier whose features `GanEvaluator` compares images in.
+    """Trains the classifier in whose feature space `GanEvaluator` compares images.
 
-    Once for each dataset: the cache answers as long as the images, the settings
-    and the code are the same. The artifact's custom properties hold its
-    description (`msg_modules.metrics.classifier.ClassifierInfo`).
+    It is trained once per dataset and is a cache hit while images, settings and code
+    are unchanged. The artifact's custom properties hold its description
+    (`msg_modules.metrics.classifier.ClassifierInfo`).
     """
 
     SPEC_CLASS = ClassifierTrainerSpec
@@ -52,8 +52,8 @@ class ClassifierTrainer(base_component.BaseComponent):
         Args:
           examples: Transformed examples with the split `train`.
           dataset: Name and version of the dataset.
-          config: How to train.
-          num_classes: Number of classes; None for as many as there are labels.
+          config: Training settings.
+          num_classes: Number of classes; None for the largest label plus one.
         """
         super().__init__(
             spec=ClassifierTrainerSpec(

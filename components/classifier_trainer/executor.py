@@ -1,4 +1,4 @@
-"""What ClassifierTrainer does."""
+"""Executor of ClassifierTrainer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Trains on the split `train`.
+        """Trains the classifier on the split `train`.
 
         Raises:
-          RunError: If the examples cannot be read, are too few, or a label is
-            out of range.
+          RunError: If the examples cannot be read, there are too few of them, or a
+            label is out of range.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"

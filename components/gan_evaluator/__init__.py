@@ -1,1 +1,1 @@
-"""The judge between Trainer and Pusher."""
+"""Evaluates the generator, and decides whether it is pushed."""

@@ -52,13 +52,14 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
 
 
 class GanEvaluator(base_component.BaseComponent):
-    """Measures an exported generator, and blesses it or says why not.
+    """Evaluates an exported generator, and blesses it or gives the reasons why not.
 
-    The outputs are those of TFX's Evaluator: `evaluation` holds `metrics.json` and
-    `report.html`; Pusher and `LatestBlessedModelStrategy` understand `blessing`,
-    which also holds the model card of a blessed generator. A
-    generator that breaks its contract is not blessed; what keeps it from being
-    judged at all, such as a classifier of other images, fails the component.
+    The outputs correspond to those of TFX's Evaluator: `evaluation` holds
+    `metrics.json` and `report.html`; `blessing` works with Pusher and
+    `LatestBlessedModelStrategy`, and also holds the model card of a blessed generator.
+    A generator that violates its serving contract is not blessed. Anything that makes
+    an evaluation impossible, such as a classifier of another dataset, fails the
+    component.
     """
 
     SPEC_CLASS = GanEvaluatorSpec
@@ -86,16 +87,16 @@ class GanEvaluator(base_component.BaseComponent):
           examples: Transformed examples with the splits `train` and `eval`.
           classifier: The output of `ClassifierTrainer` for the same dataset.
           dataset: Name and version of the dataset.
-          test_split: What the split `eval` is of the dataset, to be shown beside
-            the figures.
-          config: Images, seeds and thresholds.
+          test_split: TFDS split or slice of which `eval` consists, shown with the
+            metrics.
+          config: Number of images, seeds and thresholds.
           baseline_model: The last blessed model, from a Resolver.
-          model_run: The Trainer's, for the report to show how it learned.
-          transform_graph: What the images went through, for the lineage.
-          schema: What the examples were checked with, for the lineage.
-          class_names: Names of the classes in the report; numbers without them.
-          serving_dir: Where the last blessed model is looked up if the config
-            says so.
+          model_run: The Trainer's output, for the training history in the report.
+          transform_graph: Output of Transform, recorded as lineage.
+          schema: Schema of the examples, recorded as lineage.
+          class_names: Class names for the report; class numbers if empty.
+          serving_dir: Where to look up the last blessed model if `config.baseline` is
+            `serving_dir`.
         """
         super().__init__(
             spec=GanEvaluatorSpec(

@@ -1,4 +1,4 @@
-"""What GanEvaluator does: load, measure, decide, and only then write."""
+"""Executor of GanEvaluator: writes its outputs only once the decision is made."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Judges the model.
+        """Evaluates the model.
 
         Raises:
-          RunError: If the classifier is of other images, there are fewer test
-            images than asked for, or the last blessed model is damaged.
+          RunError: If the classifier was trained on another dataset, there are fewer
+            test images than requested, or the last blessed model is damaged.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = EvaluateConfig(**json.loads(exec_properties["config"]))
@@ -59,7 +59,7 @@ class Executor(base_executor.BaseExecutor):
             for split in ("train", "eval")
         )
         yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
-        del train, test  # A quarter of a gigabyte.
+        del train, test  # Frees a quarter of a gigabyte.
         model = artifact_utils.get_single_instance(input_dict["model"])
         baselines = input_dict.get("baseline_model") or []
         baseline = (
@@ -68,8 +68,8 @@ class Executor(base_executor.BaseExecutor):
             else _newest_pushed(config, exec_properties.get("serving_dir"))
         )
         console.say(
-            f"  {config.num_seeds} x {yardstick.num_images:,} generated against"
-            f" {yardstick.num_images:,} test images, by {yardstick.classifier.info}"
+            f"  {config.num_seeds} x {yardstick.num_images:,} generated images against"
+            f" {yardstick.num_images:,} test images, using {yardstick.classifier.info}"
         )
         found, generator = judge.evaluate(
             path_utils.serving_model_path(model.uri), yardstick, config, baseline
@@ -115,7 +115,7 @@ def _bless(
     model: types.Artifact,
     baselines: list[types.Artifact],
 ) -> None:
-    """Writes the decision as TFX's Evaluator does, and the card of what is good."""
+    """Writes the decision like TFX's Evaluator, and the card of a blessed model."""
     for key, artifact in (("current", model), *(("baseline", b) for b in baselines)):
         blessing.set_string_custom_property(f"{key}_model", artifact.uri)
         blessing.set_int_custom_property(f"{key}_model_id", artifact.id)
@@ -138,14 +138,14 @@ def _load_classifier(path: str, wanted: str) -> Classifier:
     classifier = load_classifier(path)
     if classifier.info.dataset != wanted:
         raise RunError(
-            f"The classifier in {path!r} was trained on {classifier.info.dataset}, and"
-            f" the images are of {wanted}; train one on these."
+            f"The classifier in {path!r} was trained on {classifier.info.dataset}, but"
+            f" the images are from {wanted}; train a classifier on {wanted}."
         )
     return classifier
 
 
 def _newest_pushed(config: EvaluateConfig, serving_dir: str | None) -> str | None:
-    """The newest complete version in the serving directory, if it is asked for."""
+    """The newest complete version in the serving directory, if configured."""
     if config.baseline != "serving_dir" or serving_dir is None:
         return None
     versions = complete_versions(serving_directory(serving_dir))

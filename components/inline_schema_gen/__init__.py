@@ -1,1 +1,1 @@
-"""A schema that is given as text."""
+"""Publishes a schema given as text."""

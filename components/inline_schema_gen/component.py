@@ -14,13 +14,13 @@ def InlineSchemaGen(
     schema: OutputArtifact[standard_artifacts.Schema],
     schema_text: Parameter[str],
 ) -> None:
-    """Publishes the schema that it is given.
+    """Publishes a schema given as text.
 
-    TFX's ImportSchemaGen takes a path: an edited file then goes unnoticed by the
-    cache, and the path must exist on every machine of a cluster.
+    TFX's ImportSchemaGen takes a path: its cache does not notice an edited file, and
+    the path must exist on every node of a cluster.
 
     Args:
-      schema: Where the schema goes.
+      schema: The output artifact.
       schema_text: A `tensorflow.metadata.v0.Schema` as text protobuf.
     """
     with fileio.open(os.path.join(schema.uri, DEFAULT_FILE_NAME), "w") as f:

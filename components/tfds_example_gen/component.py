@@ -28,16 +28,15 @@ class TfdsExampleGenSpec(component_spec.ComponentSpec):
 class TfdsExampleGen(base_beam_component.BaseBeamComponent):
     """Ingests a TFDS image-classification dataset as `tf.Example`.
 
-    The output has the splits `train` and `eval`. Each example holds `image`
-    (encoded bytes, as TFDS keeps them), `label` (int64) and, where TFDS names
-    its classes, `label_name`. The artifact's custom properties tell which data
-    it is: `dataset`, `dataset_version`, and for both splits the TFDS slice and
-    the number of examples.
+    The output has the splits `train` and `eval`. Each example has `image` (bytes, with
+    TFDS's encoding), `label` (int64) and, if the dataset names its classes,
+    `label_name`. The artifact's custom properties identify the data: `dataset`,
+    `dataset_version`, and for each split its TFDS slice and number of examples.
 
-    The cache key holds every parameter and, where the orchestrator runs drivers, a
-    fingerprint of the dataset's files (`sources.fingerprint`): replaced data are
-    ingested again. Kubeflow Pipelines runs none; give `dataset` its version there
-    (`fashion_mnist:3.0.1`).
+    The cache key includes all parameters and, if the orchestrator runs drivers, a
+    fingerprint of the dataset's files (`sources.fingerprint`), so that replaced data is
+    ingested again. Kubeflow Pipelines does not run drivers; give `dataset` with its
+    version there (`fashion_mnist:3.0.1`).
     """
 
     SPEC_CLASS = TfdsExampleGenSpec
@@ -55,11 +54,11 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
         """Creates the component.
 
         Args:
-          dataset: TFDS name, with the version to read.
+          dataset: TFDS name, with version.
           train_split: TFDS split or slice that becomes `train`.
           eval_split: TFDS split or slice that becomes `eval`.
           data_dir: Directory of prepared datasets; None for TFDS's default.
-          max_examples: At most so many examples of each split; None for all.
+          max_examples: Maximum number of examples per split; None for all.
         """
         super().__init__(
             spec=TfdsExampleGenSpec(

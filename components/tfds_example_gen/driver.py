@@ -1,4 +1,4 @@
-"""What TFX asks before it looks into the cache: which data there are."""
+"""Driver of TfdsExampleGen: adds the data's fingerprint to the cache key."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from components.tfds_example_gen import sources
 class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
     """Driver of `TfdsExampleGen`.
 
-    Prepares the dataset where needed and makes the fingerprint of its files one of the
-    execution's properties: other data are another input, whatever their name and
-    version. Kubeflow Pipelines runs no drivers; there the executor prepares it.
+    Prepares the dataset if necessary, and adds a fingerprint of its files to the
+    execution's properties: changed data is a cache miss, even under the same name and
+    version. Kubeflow Pipelines does not run drivers; there, the executor prepares the
+    dataset.
     """
 
     def __init__(self, mlmd_connection: metadata.Metadata):
-        """Creates the driver; TFX does."""
+        """Creates the driver; called by TFX."""
         portable_driver.BaseDriver.__init__(self, mlmd_connection)
 
     def run(
         self, execution_info: data_types.ExecutionInfo
     ) -> driver_output_pb2.DriverOutput:
-        """Adds `data_fingerprint` to the properties.
+        """Adds `data_fingerprint` to the execution properties.
 
         Raises:
           RunError: If the dataset cannot be prepared.

@@ -1,4 +1,4 @@
-"""What TfdsExampleGen does: TFDS shards in, `tf.Example` shards out, by Beam."""
+"""Executor of TfdsExampleGen: converts TFDS shards to `tf.Example` shards with Beam."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Prepares the dataset where needed and writes both splits.
+        """Prepares the dataset if necessary and writes both splits.
 
         Raises:
-          RunError: If the dataset cannot be had, a split is unknown or empty,
-            an image does not decode, or fewer examples were read than TFDS
-            promises.
+          RunError: If the dataset cannot be prepared, a split is unknown or empty, an
+            image does not decode, or the number of examples read differs from TFDS's
+            metadata.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         builder = sources.load_builder(
@@ -83,7 +83,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         )
                     )
         except Exception as e:
-            if RunError.__name__ in str(e):  # A worker's, which Beam made text of.
+            if RunError.__name__ in str(e):  # A worker's, which Beam turned into text.
                 raise RunError(root_message(e)) from e
             raise
 
@@ -97,24 +97,24 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             seen = _count(pipeline, name)
             if seen != wanted:
                 raise _broken(
-                    builder, f"{split} promises {wanted} examples and {seen} were read"
+                    builder, f"{split} should have {wanted} examples but has {seen}"
                 )
             examples.set_string_custom_property(f"{name}_split", split)
             examples.set_int_custom_property(f"{name}_num_examples", seen)
 
 
 def _chunks(builder: tfds.core.DatasetBuilder, split: str) -> list[Any]:
-    """Parts of a split that Beam's workers read side by side.
+    """Divides a split into chunks that Beam's workers read in parallel.
 
-    TFDS's own Beam source parallelises over shards and takes no slice of one;
-    Fashion-MNIST has a single shard for each split.
+    TFDS's own Beam source parallelises over shards and does not support slices of them;
+    Fashion-MNIST has a single shard per split.
     """
     num_examples = builder.info.splits[split].num_examples
     return tfds.even_splits(split, math.ceil(num_examples / _CHUNK_SIZE))
 
 
 class ReadExamples(beam.DoFn):
-    """Reads a part of a TFDS split as `tf.Example`, and checks its images."""
+    """Reads a chunk of a TFDS split as `tf.Example`, and checks that images decode."""
 
     def __init__(self, dataset: str, data_dir: str | None, split: str):
         """Creates the function.
@@ -122,7 +122,7 @@ class ReadExamples(beam.DoFn):
         Args:
           dataset: TFDS name with version.
           data_dir: Directory of prepared datasets; None for TFDS's default.
-          split: Name of the output split, for the count and for messages.
+          split: Name of the output split, for metrics and error messages.
         """
         self._dataset = dataset
         self._data_dir = data_dir
@@ -130,29 +130,30 @@ class ReadExamples(beam.DoFn):
         self._counter = beam.metrics.Metrics.counter(_METRICS_NAMESPACE, split)
 
     def setup(self) -> None:
-        """Loads the builder, which does not travel between processes."""
+        """Loads the builder in the worker process."""
         self._builder = sources.load_builder(self._dataset, self._data_dir)
         self._image_key, self._label_key = sources.feature_keys(self._builder)
         self._label_names = self._builder.info.features[self._label_key].names or []
 
     def process(self, chunk: Any) -> Iterator[tf.train.Example]:
-        """Yields the examples of one part of a split.
+        """Yields the examples of a chunk.
 
         Args:
-          chunk: What `tfds.even_splits` returns.
+          chunk: An element of what `tfds.even_splits` returns.
 
         Raises:
           RunError: If a record cannot be read, or an image does not decode.
         """
         read_config = tfds.ReadConfig()
-        # Its thread sleeps for up to a minute, and an iterator waits for it to end.
+        # The autotune thread sleeps for up to a minute, and closing an iterator waits
+        # for it.
         read_config.options.autotune.enabled = False
         images = self._builder.as_dataset(
             read_config=read_config,
             split=chunk,
             decoders={self._image_key: tfds.decode.SkipDecoding()},
         )
-        # In batches: handing single examples to Python takes most of the time.
+        # Batched, because passing single examples to Python dominates the run time.
         batches = images.map(
             lambda element: (element[self._image_key], element[self._label_key])
         ).batch(_BATCH_SIZE)
@@ -166,13 +167,13 @@ class ReadExamples(beam.DoFn):
 
     def _to_example(self, image: bytes, label: int) -> tf.train.Example:
         try:
-            # As Transform will: Pillow forgives what TensorFlow does not.
+            # As Transform does: Pillow accepts images that TensorFlow rejects.
             tf.io.decode_image(image, channels=1, expand_animations=False)
         except tf.errors.InvalidArgumentError as e:
             raise _broken(
                 self._builder,
                 f"an image of split {self._split!r} with label {label} and"
-                f" {len(image)} bytes is no PNG or JPEG that decodes"
+                f" {len(image)} bytes cannot be decoded as PNG or JPEG"
                 f" ({root_message(e)[:120]})",
             ) from e
         feature = {
@@ -187,7 +188,7 @@ class ReadExamples(beam.DoFn):
 def _broken(builder: tfds.core.DatasetBuilder, reason: str) -> RunError:
     return RunError(
         f"{builder.info.full_name} could not be read: {reason}; delete"
-        f" {str(builder.data_path)!r} and TFDS prepares it again."
+        f" {str(builder.data_path)!r} so that TFDS prepares it again."
     )
 
 
@@ -196,7 +197,7 @@ def _bytes_feature(value: bytes) -> tf.train.Feature:
 
 
 def _count(pipeline: beam.Pipeline, split: str) -> int:
-    """How many examples Beam's workers counted for a split."""
+    """Sums the examples of a split that Beam's workers counted."""
     query = (
         beam.metrics.MetricsFilter().with_namespace(_METRICS_NAMESPACE).with_name(split)
     )

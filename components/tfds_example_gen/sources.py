@@ -1,4 +1,4 @@
-"""Finding, preparing and describing a TFDS image-classification dataset."""
+"""Finds, prepares and describes TFDS image-classification datasets."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ _REACHABLE_WITHIN_SECONDS = 5.0
 
 
 def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
-    """Finds a dataset without preparing it.
+    """Loads a dataset's builder without preparing the dataset.
 
     Args:
       dataset: TFDS name, optionally with config and version.
-      data_dir: Directory of prepared datasets; None for TFDS's own default.
+      data_dir: Directory of prepared datasets; None for TFDS's default.
 
     Returns:
       The dataset's builder.
 
     Raises:
-      RunError: If there is no such dataset, version or directory.
+      RunError: If the dataset, version or directory does not exist, or TFDS's
+        description of the dataset cannot be read.
     """
     _check_data_dir(data_dir)
     try:
@@ -48,31 +49,31 @@ def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder
         )
         raise RunError(
             f"TFDS cannot read its description of {dataset!r} ({_first_line(e)});"
-            f" delete the dataset's directory in {str(root)!r} and TFDS prepares it"
-            " again."
+            f" delete the dataset's directory in {str(root)!r} so that TFDS prepares"
+            " it again."
         ) from e
 
 
 def _check_data_dir(data_dir: str | None) -> None:
-    """A directory that was asked for must be there; TFDS would create it."""
+    """Checks that a configured directory exists, since TFDS would create it."""
     asked = data_dir or os.environ.get("TFDS_DATA_DIR")
     if asked and "://" not in asked and not pathlib.Path(asked).is_dir():
         source = "data.data_dir" if data_dir else "TFDS_DATA_DIR"
         raise RunError(
-            f"{source} is {asked!r}, which is not a directory; create it, or name"
-            " the directory that holds the prepared TFDS datasets."
+            f"{source} is {asked!r}, which is not a directory; create it, or use the"
+            " directory that contains the prepared TFDS datasets."
         )
 
 
 def is_available(builder: tfds.core.DatasetBuilder) -> bool:
-    """Whether a dataset is prepared, or its files can be reached right now."""
+    """Whether a dataset is prepared, or its files can currently be downloaded."""
     return builder.is_prepared() or _why_unreachable(builder) is None
 
 
 def _why_unreachable(
     builder: tfds.core.DatasetBuilder,
 ) -> requests.RequestException | None:
-    """What keeps the dataset's files from being downloaded, if anything does."""
+    """The error when requesting the dataset's files, if any."""
     try:
         for url in builder.url_infos or {}:
             requests.head(
@@ -84,25 +85,25 @@ def _why_unreachable(
 
 
 def prepare(builder: tfds.core.DatasetBuilder) -> None:
-    """Downloads and prepares a dataset, unless that is done.
+    """Downloads and prepares a dataset, unless it is prepared already.
 
-    TFDS prepares in a directory beside the final one and renames it, so that
-    an interrupted preparation is simply done again.
+    TFDS prepares in a temporary directory and renames it at the end, so an interrupted
+    preparation is simply repeated.
 
     Raises:
       RunError: If the dataset cannot be downloaded or written.
     """
     if builder.is_prepared():
         return
-    if builder.data_path.exists():  # TFDS would take it for prepared.
+    if builder.data_path.exists():  # TFDS would consider it prepared.
         raise RunError(
-            f"{builder.info.full_name} is not prepared in full; delete"
-            f" {str(builder.data_path)!r} and TFDS prepares it again."
+            f"{builder.info.full_name} is only partially prepared; delete"
+            f" {str(builder.data_path)!r} so that TFDS prepares it again."
         )
     unreachable = _why_unreachable(builder)
     if isinstance(unreachable, (requests.ConnectionError, requests.Timeout)):
-        # TFDS would try again for minutes. An answer, such as a server's refusal
-        # of HEAD, proves nothing.
+        # Fail now, as TFDS would retry for minutes. Any HTTP response, even an error,
+        # is inconclusive: some servers reject HEAD.
         raise _not_downloaded(builder, unreachable)
     if not console.is_terminal():
         tfds.disable_progress_bar()
@@ -113,30 +114,29 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     except OSError as e:
         raise RunError(
             f"{builder.info.full_name} could not be prepared in"
-            f" {str(builder.data_path.parent.parent)!r} ({_first_line(e)}); name a"
-            " directory that can be written with --data.data-dir."
+            f" {str(builder.data_path.parent.parent)!r} ({_first_line(e)}); set"
+            " --data.data-dir to a writable directory."
         ) from e
     except Interrupted:
         raise
-    except Exception as e:  # A builder is anyone's code, and raises what it likes.
+    except Exception as e:  # Dataset builders may raise anything.
         raise RunError(
             f"{builder.info.full_name} could not be prepared: {_first_line(e)}"
         ) from e
 
 
 def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
-    """Names the files of a prepared dataset as they are now.
+    """Fingerprints the current files of a prepared dataset, without reading them.
 
-    It covers the directory and, of each file in it, the name, the size and the times of
-    the last change of content and of inode, in nanoseconds: a file cannot be replaced
-    or edited without changing one of them, and nothing has to be read. Of files in a
-    bucket it covers name, size and time of change.
+    It covers the directory and each file's name, size, mtime and ctime in nanoseconds:
+    a file cannot be replaced or edited without changing one of them. For files in a
+    bucket it covers name, size and mtime.
 
     Args:
       builder: A prepared dataset.
 
     Returns:
-      Sixteen hexadecimal digits.
+      16 hexadecimal digits.
     """
     root = os.fspath(builder.data_path)
     digest = hashlib.sha256()
@@ -160,16 +160,17 @@ def _not_downloaded(
 ) -> RunError:
     return RunError(
         f"{builder.info.full_name} could not be downloaded ({_first_line(error)});"
-        " prepare it on a machine with network and name its directory with"
-        " --data.data-dir, or use --data.dataset garments, which needs none."
+        " prepare it on a machine with network access and set --data.data-dir to its"
+        " directory, or use --data.dataset garments, which needs no network."
     )
 
 
 def feature_keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
-    """The names of the image and of the label feature.
+    """Returns the names of the image and the label feature.
 
     Raises:
-      RunError: If the dataset has not got one image and one class label.
+      RunError: If the dataset does not have exactly one of each and does not say which
+        to use (`supervised_keys`).
     """
     features = builder.info.features
     image, label = (
@@ -196,18 +197,18 @@ def _keys_of(features: object, kind: type) -> list[str]:
 def resolve_split(
     builder: tfds.core.DatasetBuilder, split: str, max_examples: int | None
 ) -> str:
-    """A split or slice in absolute numbers, cut to at most `max_examples`.
+    """Resolves a split or slice to absolute indices, limited to `max_examples`.
 
     Args:
       builder: A prepared dataset.
       split: TFDS split, such as `train[:90%]` or `train+test`.
-      max_examples: Keep only the first so many; None keeps all.
+      max_examples: Keep only the first `max_examples`; None keeps all.
 
     Returns:
-      The same examples as TFDS spells them absolutely: `train[0:54000]`.
+      The split as an absolute TFDS slice, such as `train[0:54000]`.
 
     Raises:
-      RunError: If there is no such split, or it is empty.
+      RunError: If the split does not exist or is empty.
     """
     splits = builder.info.splits
     try:
@@ -215,8 +216,8 @@ def resolve_split(
     except (ValueError, KeyError, AssertionError) as e:
         raise RunError(
             f"{builder.info.full_name} has no split {split!r} ({_first_line(e)});"
-            f" its splits are {', '.join(sorted(splits))}, and slices are written"
-            " like train[:90%]."
+            f" its splits are {', '.join(sorted(splits))}, with slices such as"
+            " train[:90%]."
         ) from e
     kept: list[str] = []
     room = max_examples
@@ -230,8 +231,8 @@ def resolve_split(
             kept.append(f"{part.splitname}[{start}:{end}]")
     if not kept:
         raise RunError(
-            f"The split {split!r} of {builder.info.full_name} holds no example;"
-            " choose a larger slice."
+            f"The split {split!r} of {builder.info.full_name} is empty; choose a larger"
+            " slice."
         )
     return "+".join(kept)
 

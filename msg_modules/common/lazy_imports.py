@@ -23,6 +23,8 @@ TFX_EXTRAS = (
     "keras._tf_keras.keras.wrappers",
     "keras.wrappers",
     "matplotlib.pyplot",
+    "sklearn",
+    "sklearn.metrics",
     "tensorflow_model_analysis",
     "tfx.components",
 )
@@ -71,8 +73,6 @@ class _LazyLoader(importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         def load(attribute: str) -> object:
-            if attribute.startswith("__"):
-                raise AttributeError(attribute)
             submodule = f"{module.__name__}.{attribute}"
             if hasattr(module, "__path__") and importlib.util.find_spec(submodule):
                 return importlib.import_module(submodule)

@@ -1,1 +1,1 @@
-"""Compiling the pipeline for Kubeflow Pipelines v2 or Vertex AI, and its runs there."""
+"""Compiles the pipeline for Kubeflow Pipelines v2 or Vertex AI, and runs it there."""

@@ -1,4 +1,4 @@
-"""Where a step finds its artifacts, and puts them."""
+"""Maps artifact URIs to the paths where a step reads and writes them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Literal, get_args
 from msg_modules.common import files
 from msg_modules.common.errors import RunError
 
-# Who sees to it that a step finds files: KFP's launcher copies what has a URI that it
-# knows; the entry point copies whatever has a URI; or the step opens URIs by itself.
+# Who makes artifacts available as files: KFP's launcher copies those with a URI scheme
+# that it supports; the entry point copies all URIs; or the step opens URIs itself.
 Access = Literal["launcher", "copies", "uris"]
 ACCESSES: tuple[Access, ...] = get_args(Access)
 
-# Where KFP's launcher keeps the copies: backend/src/v2/component/launcher_v2.go.
+# Where KFP's launcher puts its copies: backend/src/v2/component/launcher_v2.go.
 _LAUNCHERS = {"minio": "minio", "s3": "s3", "gs": "gcs"}
 _OUTPUT_FILE = "executor_output.json"
 
@@ -24,32 +24,32 @@ Json = dict[str, Any]
 
 
 def artifacts_of(side: Json) -> Iterator[tuple[str, Json]]:
-    """The artifacts of the inputs or outputs of an `ExecutorInput`, with their keys."""
+    """Yields key and artifact of the inputs or outputs of an `ExecutorInput`."""
     for key, entry in side.get("artifacts", {}).items():
         for artifact in entry.get("artifacts", []):
             yield key, artifact
 
 
 class Places:
-    """The place that TFX is told for each URI, and the URIs again."""
+    """Maps URIs to the places that TFX is given for them, and back."""
 
     def __init__(self, access: Access, copies: pathlib.Path):
-        """Begins with none.
+        """Starts with an empty mapping.
 
         Args:
-          access: Who copies, if anybody.
-          copies: The directory of the directories of copies.
+          access: Who copies artifacts, if anyone.
+          copies: Parent directory of the copies.
         """
         self._access = access
         self._copies = copies
         self._uris: dict[str, str] = {}
 
     def place_of(self, artifact: Json) -> str:
-        """Where the step finds or puts the content of an artifact.
+        """Returns where the step reads or writes the content of an artifact.
 
         Args:
-          artifact: A `RuntimeArtifact`. A URI that is a path already, or one that
-            nobody copies, stays as it is.
+          artifact: A `RuntimeArtifact`. Its URI is returned unchanged if it is a local
+            path already or is not copied.
         """
         uri = artifact["uri"]
         place = artifact.get("customPath") or uri
@@ -62,10 +62,12 @@ class Places:
         return place
 
     def output_file(self, outputs: Json) -> str:
-        """Where TFX says what it made; Beam's temporary files lie beside it.
+        """Returns where TFX writes its output metadata.
+
+        Beam's temporary files go beside it.
 
         Args:
-          outputs: The `outputs` of the `ExecutorInput`, as it came.
+          outputs: The `outputs` of the original `ExecutorInput`.
         """
         if self._access == "copies":
             return str(self._copies / _OUTPUT_FILE)
@@ -75,7 +77,7 @@ class Places:
         return outputs["outputFile"]
 
     def restore(self, value: Any) -> Any:
-        """The same JSON, with the URI for each place in it."""
+        """Returns the JSON value with all places mapped back to URIs."""
         if isinstance(value, dict):
             return {key: self.restore(entry) for key, entry in value.items()}
         if isinstance(value, list):
@@ -84,13 +86,13 @@ class Places:
 
 
 def check_schemes(request: Json) -> None:
-    """Finds out now, and not half-way, that TensorFlow does not open a URI.
+    """Checks that TensorFlow can open all URIs, before the step starts.
 
     Args:
-      request: An `ExecutorInput` whose URIs nobody else has copied.
+      request: An `ExecutorInput` whose URIs KFP's launcher has not copied.
 
     Raises:
-      RunError: If it does not.
+      RunError: If TensorFlow does not support the scheme of a URI.
     """
     import tensorflow as tf
 
@@ -100,18 +102,18 @@ def check_schemes(request: Json) -> None:
             scheme, separator, _ = artifact["uri"].partition("://")
             if separator and scheme not in known:
                 raise RunError(
-                    f"The artifact {key!r} is {artifact['uri']!r}, and TensorFlow opens"
-                    " gs:// only; use --pipeline-root gs://BUCKET/DIRECTORY, or a Beam"
-                    " runner whose workers are in the step."
+                    f"The artifact {key!r} is {artifact['uri']!r}, but TensorFlow only"
+                    " opens gs://; use --pipeline-root gs://BUCKET/DIRECTORY, or a Beam"
+                    " runner whose workers run inside the step."
                 )
 
 
 def write(place: str, text: str) -> None:
-    """Writes a file as a whole, and the directory that it is in.
+    """Writes a file, atomically if it is local, and creates its directory.
 
     Args:
       place: A path, or a URI that TensorFlow opens.
-      text: All that shall be in it.
+      text: The content.
     """
     import tensorflow as tf
 
@@ -125,7 +127,7 @@ def write(place: str, text: str) -> None:
 
 
 def remove(place: str) -> None:
-    """Removes a file or a directory, if it is there.
+    """Removes a file or a directory, if it exists.
 
     Args:
       place: A path, or a URI that TensorFlow opens.
@@ -139,12 +141,12 @@ def remove(place: str) -> None:
 
 
 def copy(source: str, target: str) -> None:
-    """Copies a file or a directory; what was at the target is gone then.
+    """Copies a file or a directory, replacing the target.
 
     Args:
-      source: A path, or a URI that TensorFlow opens; nothing is done if nothing is
-        there.
-      target: The same.
+      source: A path, or a URI that TensorFlow opens. If it does not exist, nothing is
+        copied.
+      target: A path, or a URI that TensorFlow opens; removed first in any case.
     """
     import tensorflow as tf
 

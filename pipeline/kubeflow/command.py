@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 _PROG = "kubeflow_runner.py"
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
-# What cannot be had is found out in the cluster, and not where one compiles.
+# Whether data can be downloaded is up to the cluster, so `auto` has no fallback.
 _AUTO = "fashion_mnist"
-_STRATEGIES = ("auto", "one_device", "mirrored")  # of one pod
+_STRATEGIES = ("auto", "one_device", "mirrored")  # those that run in one pod
 _OUTPUTS = {"kubeflow": "pipeline.yaml", "vertex": "pipeline.json"}
 _FAILED, _USAGE = 1, 2
 
@@ -43,37 +43,37 @@ _FAILED, _USAGE = 1, 2
 class CompileArgs(flags.RunnerArgs):
     """Flags of `compile`.
 
-    The defaults shown are those of the preset; every flag overrides one.
+    The defaults shown are those of the selected preset.
     """
 
     kubeflow: KubeflowConfig = dataclasses.field(default_factory=KubeflowConfig)
 
     target: Literal["kubeflow", "vertex"] = "kubeflow"
-    """Kubeflow Pipelines v2, or Vertex AI Pipelines, which needs `--pipeline-root
-    gs://BUCKET/DIRECTORY`."""
+    """`kubeflow`: Kubeflow Pipelines v2; `vertex`: Vertex AI Pipelines, which requires
+    `--pipeline-root gs://BUCKET/DIRECTORY`."""
 
     output: pathlib.Path | None = None
-    """The file to write. Default: `pipeline.yaml`, or `pipeline.json` for Vertex AI."""
+    """Output file. Default: `pipeline.yaml`, or `pipeline.json` for Vertex AI."""
 
     dry_run: bool = False
-    """Show the steps, the Trainer's job and the runtime parameters, and write
-    nothing."""
+    """Print the steps, the Trainer's job and the runtime parameters without writing
+    a file."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Args:
-      argv: The arguments; None for the process's own.
+      argv: The arguments; None for `sys.argv`.
 
     Returns:
-      The exit status: 0 if it is done, 1 if it failed, 2 for wrong arguments.
+      The exit status: 0 on success, 1 on failure, 2 for invalid arguments.
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog=_PROG,
-        description="Takes the pipeline to Kubeflow Pipelines v2. `COMMAND --help`"
-        " shows the flags of a command.",
+        description="Compiles the pipeline for Kubeflow Pipelines v2 or Vertex AI, and"
+        " manages its runs on Kubeflow. `COMMAND --help` shows a command's flags.",
     )
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(argv[:1]).command
@@ -101,12 +101,12 @@ def _compile(argv: Sequence[str]) -> None:
     output = args.output or pathlib.Path(_OUTPUTS[args.target])
     if not args.dry_run and not output.absolute().parent.is_dir():
         raise ConfigError(
-            f"output is {str(output)!r}, and its directory does not exist; create"
-            " it, or name another file."
+            f"output is {str(output)!r}, whose directory does not exist; create the"
+            " directory, or choose another file."
         )
     console.quiet_libraries(args.verbose)
     console.say("Loading TensorFlow and TFX ...")
-    # Here and not above: these take half a minute, and `--help` needs none.
+    # Imported late: loading these takes a while, and `--help` needs none of it.
     from pipeline import datasets
 
     compiler = _import_compiler()
@@ -121,7 +121,7 @@ def _compile(argv: Sequence[str]) -> None:
         return
     files.write_whole(output, compiled.to_text())
     console.say(
-        f"Compiled {config.name} with {data.dataset} for the image"
+        f"Compiled {config.name} with dataset {data.dataset} and image"
         f" {args.kubeflow.image}: {output}"
     )
 
@@ -137,36 +137,36 @@ def _import_compiler() -> Callable[
 def _on_cluster(
     config: PipelineConfig, preset: Preset, kubeflow: KubeflowConfig
 ) -> PipelineConfig:
-    """The config with the directories of the containers.
+    """Checks the config and replaces local directories with those in the containers.
 
     Raises:
-      ConfigError: If it asks for what Kubeflow Pipelines cannot do.
+      ConfigError: If Kubeflow Pipelines does not support a setting.
     """
     require(
         bool(_PIPELINE_NAME.fullmatch(config.name)),
         "name",
         config.name,
-        "at most 128 lower-case letters, digits and `-`",
+        "at most 128 lower-case letters, digits and `-`, not starting with `-`",
     )
     require(
         config.pipeline_root == PRESETS[preset].pipeline_root,
         "pipeline_root",
         config.pipeline_root,
-        "left out: on Kubeflow artifacts go where the run's --pipeline-root says, and"
-        " checkpoints and generators to --kubeflow.mount-path",
+        "left out: on Kubeflow, artifacts go to the --pipeline-root given to `submit`,"
+        " and checkpoints and generators to --kubeflow.mount-path",
     )
     require(
         config.evaluate.baseline != "resolver",
         "evaluate.baseline",
         config.evaluate.baseline,
-        "serving_dir or none: Kubeflow Pipelines v2 runs no resolver",
+        "serving_dir or none: Kubeflow Pipelines v2 does not support resolvers",
     )
     require(
         config.train.starts_job or config.train.strategy in _STRATEGIES,
         "train.strategy",
         config.train.strategy,
-        f"one of {', '.join(_STRATEGIES)}: a step of Kubeflow Pipelines is one pod, and"
-        " starts several with --train.workers",
+        f"one of {', '.join(_STRATEGIES)}: a Kubeflow Pipelines step is a single pod;"
+        " use --train.workers to train on several",
     )
     require(
         (config.train.replicas or 0) <= kubeflow.accelerator_count,
@@ -183,8 +183,8 @@ def _on_cluster(
             or pathlib.PurePosixPath(path).is_relative_to(kubeflow.mount_path),
             field,
             path,
-            f"under the volume's mount path {kubeflow.mount_path!r}: all else ends with"
-            " the pod",
+            f"under the volume's mount path {kubeflow.mount_path!r}: everything else is"
+            " lost with the pod",
         )
     return dataclasses.replace(
         config, pipeline_root=kubeflow.mount_path, data=_without_auto(config.data)
@@ -194,10 +194,10 @@ def _on_cluster(
 def _on_vertex(
     config: PipelineConfig, preset: Preset, kubeflow: KubeflowConfig
 ) -> PipelineConfig:
-    """The config with the directories of the containers on Vertex AI.
+    """Checks the config and replaces gs:// URIs with the mounted directories.
 
     Raises:
-      ConfigError: If it asks for what Vertex AI cannot do.
+      ConfigError: If Vertex AI does not support a setting.
     """
     vertex.check(config, kubeflow)
     mounted = vertex.mount(config)
@@ -216,13 +216,13 @@ def _without_auto(data: DataConfig) -> DataConfig:
 
 
 def _show_plan(compiled: Compiled) -> None:
-    console.say("Steps, in this order:")
+    console.say("Steps, in topological order:")
     for step in compiled.steps():
         console.say(f"  {step}")
     if compiled.job:
-        console.say("The job of the Trainer; TRAINING is what the step will call it:")
+        console.say("Trainer job (the step fills in TRAINING):")
         console.say(textwrap.indent(yaml.safe_dump(compiled.job), "  ").rstrip())
-    console.say("Runtime parameters and their defaults:")
+    console.say("Runtime parameters with defaults:")
     for name, default in compiled.parameters.items():
         console.say(f"  {name} = {default}")
 

@@ -1,4 +1,4 @@
-"""From a pipeline to the file that Kubeflow Pipelines v2, or Vertex AI, takes."""
+"""Compiles a pipeline to the file format of Kubeflow Pipelines v2 or Vertex AI."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A pipeline for Kubeflow, in the form that JSON has of it.
+    """A compiled pipeline as JSON objects.
 
     Attributes:
       spec: The `PipelineSpec`, schema 2.1.
-      platform: The `PlatformSpec`: what is Kubernetes' own.
-      vertex_root: The gs:// URI for artifacts if it is for Vertex AI.
-      job: The job that the Trainer's step starts, if it starts one.
+      platform: The `PlatformSpec`: Kubernetes-specific settings.
+      vertex_root: The gs:// URI for artifacts on Vertex AI; None for Kubeflow.
+      job: The job that the Trainer's step starts, if any.
     """
 
     spec: dict[str, Any]
@@ -50,9 +50,9 @@ class Compiled:
         return {name: d["defaultValue"] for name, d in definitions.items()}
 
     def steps(self) -> list[str]:
-        """A line about each step, in an order in which they can run."""
+        """One line per step, in topological order."""
         tasks = self.spec["root"]["dag"]["tasks"]
-        # Sorted, since a protobuf's map has no order of its own.
+        # Sorted, because protobuf maps are unordered.
         order = graphlib.TopologicalSorter(
             {name: tasks[name].get("dependentTasks", []) for name in sorted(tasks)}
         )
@@ -68,7 +68,7 @@ class Compiled:
         parts = [
             f"after {', '.join(task['dependentTasks'])}"
             if "dependentTasks" in task
-            else "at once",
+            else "at the start",
             *(f"volume {m['constant']} at {m['mountPath']}" for m in mounts),
         ]
         if "cpuLimit" in resources:
@@ -80,7 +80,7 @@ class Compiled:
         return f"{name}: {'; '.join(parts)}"
 
     def to_text(self) -> str:
-        """Both documents, or Vertex AI's job; equal pipelines give equal text."""
+        """Both YAML documents, or Vertex AI's JSON job; the text is deterministic."""
         if self.vertex_root is None:
             return yaml.safe_dump_all([self.spec, self.platform], sort_keys=True)
         job = {
@@ -97,12 +97,12 @@ def compile_pipeline(
     """Compiles the pipeline.
 
     Args:
-      config: As for `create_pipeline`; directories are those of the containers.
-      kubeflow: What the steps get on the cluster.
+      config: As for `create_pipeline`, with directories in the containers.
+      kubeflow: Settings of the steps on the cluster.
       vertex_root: The gs:// URI for artifacts on Vertex AI; None for Kubeflow.
 
     Returns:
-      What `to_text` makes the file of.
+      The compiled pipeline.
 
     Raises:
       ConfigError: If the schema file cannot be read.
@@ -152,7 +152,7 @@ def _give_resources(pipeline: Pipeline, kubeflow: KubeflowConfig) -> None:
 def _train_in_job(
     pipeline: Pipeline, config: PipelineConfig, kubeflow: KubeflowConfig
 ) -> dict[str, Any]:
-    """Has the Trainer start a job instead of training; returns such a job."""
+    """Makes the Trainer start a job instead of training; returns an example job."""
     properties = _trainer(pipeline).exec_properties
     settings = json.loads(properties["custom_config"])
     properties["run_fn"] = f"{job_trainer.__name__}.run_fn"
@@ -175,14 +175,14 @@ def _retry_policy(retries: int) -> dict[str, Any]:
         "maxRetryCount": retries,
         "backoffDuration": "60s",
         "backoffFactor": 2.0,
-        # Argo counts from the start of the first attempt: with KFP's default of an
-        # hour, a training that fails later is not started again.
+        # Argo counts from the start of the first attempt: with KFP's default of one
+        # hour, a training that fails later would not be retried.
         "backoffMaxDuration": f"{30 * 24 * 3600}s",
     }
 
 
 def _tell_inputs(spec: dict[str, Any]) -> None:
-    """Repeats the definitions of the inputs, with ours, on the command lines."""
+    """Puts the input definitions, including ours, on the command lines."""
     for component in spec["components"].values():
         label = component["executorLabel"]
         args = spec["deploymentSpec"]["executors"][label]["container"]["args"]
@@ -193,10 +193,10 @@ def _tell_inputs(spec: dict[str, Any]) -> None:
 
 
 def _tell_access(spec: dict[str, Any], beam: BeamConfig, on_vertex: bool) -> None:
-    """Says on the command lines who copies the artifacts.
+    """Sets on the command lines who copies the artifacts.
 
-    Workers elsewhere have no copies on a pod's disk, and Vertex AI has no launcher
-    that makes some. Steps on Beam open gs:// by themselves, and ours use files.
+    Remote Beam workers do not see copies on a pod's disk, and Vertex AI has no launcher
+    that makes copies. Beam steps can open gs:// URIs themselves; our own need files.
     """
     for step, component in spec["components"].items():
         access: artifact_places.Access = "copies" if on_vertex else "launcher"

@@ -1,12 +1,12 @@
-"""What a container of Kubeflow Pipelines v2 or of Vertex AI starts for a step.
+"""Container entry point of a step on Kubeflow Pipelines v2 or Vertex AI.
 
-TFX's own entry point understands Vertex AI. On open-source Kubeflow it fails: inputs
-come without their type, an output `executor-logs` comes that TFX does not know, and
-URIs name an object store that TensorFlow cannot open. KFP's launcher copies inputs
-from there to a local directory, and outputs from another one to there. This entry
-point says all that in TFX's terms, has TFX run the step, and translates what the
-step says of its outputs back. Vertex AI has no such launcher: there it copies by
-itself for the steps that use files, and leaves its URIs to those on Beam.
+TFX's own entry point supports Vertex AI. On open-source Kubeflow it fails: inputs lack
+their type, there is an output `executor-logs` that TFX does not know, and URIs point to
+an object store that TensorFlow cannot open. KFP's launcher copies inputs from there to
+a local directory, and outputs from a local directory to there. This entry point
+translates the request into TFX's terms, lets TFX run the step, and translates the
+output metadata back. Vertex AI has no such launcher: there, this entry point itself
+copies artifacts for steps that need files, and passes URIs on to the Beam steps.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from msg_modules.common.errors import ConfigError, Interrupted, RunError, root_m
 from pipeline.kubeflow import artifact_places, runtime_parameters
 from pipeline.kubeflow.artifact_places import Places, artifacts_of
 
-# Tests have the launcher's copies elsewhere than in the file system's root.
+# Lets tests move the launcher's copies out of the root directory.
 _COPIES_ROOT_VARIABLE = "KFP_LOCAL_ROOT"
 _LAUNCHERS_OWN = "executor-logs"
-# Kubernetes shows what it finds here as the reason why a pod failed.
+# Kubernetes shows the content of this file as the reason for a pod's failure.
 _TERMINATION_LOG = "/dev/termination-log"
 _FAILED, _USAGE, _SIGNALLED = 1, 2, 128
 
@@ -44,14 +44,13 @@ def main(
     """Runs a step.
 
     Args:
-      argv: The arguments as `KubeflowV2DagRunner` writes them; None for the
-        process's own.
-      termination_log: A file that gets the reason of a failure, if it is there.
+      argv: The arguments as `KubeflowV2DagRunner` writes them; None for
+        `sys.argv`.
+      termination_log: File to write the reason of a failure to, if it exists.
 
     Returns:
-      The exit status: 0 if the step is done, 1 if it failed, 2 for a request that
-      is malformed or asks for a setting that is not allowed, 130 or 143 if it
-      was interrupted.
+      The exit status: 0 on success, 1 on failure, 2 for a malformed request or an
+      invalid setting, 130 or 143 if interrupted.
     """
     console.quiet_libraries()
     try:
@@ -59,7 +58,7 @@ def main(
             try:
                 _run(sys.argv[1:] if argv is None else argv)
             except Exception as e:
-                if received:  # Beam makes text of the exceptions of its steps.
+                if received:  # Beam turns exceptions of its workers into text.
                     raise Interrupted(received[0]) from e
                 raise
     except Interrupted as e:
@@ -69,7 +68,7 @@ def main(
         return _fail(str(e), _USAGE, termination_log)
     except RunError as e:
         return _fail(str(e), _FAILED, termination_log)
-    except Exception as e:  # An executor is anyone's code, and raises what it likes.
+    except Exception as e:  # Executors may raise anything.
         traceback.print_exc()
         return _fail(root_message(e), _FAILED, termination_log)
     return 0
@@ -77,7 +76,7 @@ def main(
 
 def _fail(reason: str, status: int, termination_log: str) -> int:
     console.fail(reason)
-    # It is not there outside of Kubernetes, and is not to be created.
+    # Outside Kubernetes the file does not exist, and must not be created.
     with contextlib.suppress(OSError), open(termination_log, "r+") as file:
         file.write(f"{reason}\n")
     return status
@@ -95,9 +94,9 @@ def _run(argv: Sequence[str]) -> None:
             translated = _translate(request, definitions, places)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
             raise ConfigError(
-                "json_serialized_invocation_args is no ExecutorInput of this step"
-                f" ({type(e).__name__}: {e}); it must be what KFP puts in place of"
-                " {{$}}."
+                "json_serialized_invocation_args is not an ExecutorInput of this step"
+                f" ({type(e).__name__}: {e}); it must be the value that KFP substitutes"
+                " for {{$}}."
             ) from e
         inputs = request.get("inputs", {})
         if args.artifacts != "launcher":
@@ -115,7 +114,7 @@ def _run(argv: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _copies(access: artifact_places.Access) -> Iterator[pathlib.Path]:
-    """The directory in which the copies of artifacts are."""
+    """Yields the parent directory of the copies of artifacts."""
     if access == "copies":
         with tempfile.TemporaryDirectory() as own:
             yield pathlib.Path(own)
@@ -126,8 +125,8 @@ def _copies(access: artifact_places.Access) -> Iterator[pathlib.Path]:
 def _run_executor(
     args: argparse.Namespace, beam_args: list[str], translated: Json
 ) -> Json:
-    """Has TFX run the step; what it says of the outputs."""
-    # Here and not above: these take half a minute, and a wrong request needs none.
+    """Lets TFX run the step; returns its output metadata."""
+    # Imported late, so that malformed requests fail fast.
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
     from tfx.dsl.io import fileio
@@ -138,8 +137,8 @@ def _run_executor(
     from tfx.orchestration.portable import outputs_utils
 
     _check_executor(args.executor_class_path)
-    # What an attempt before this one left: outputs are as if the step had run once,
-    # and an output file would be taken for the answer of a driver.
+    # Remove leftovers of an earlier attempt: they would mix with the new outputs, and
+    # TFX would take an existing output file for the output of a driver.
     output_file = translated["outputs"]["outputFile"]
     artifact_places.remove(output_file)
     for _, artifact in artifacts_of(translated["outputs"]):
@@ -157,7 +156,7 @@ def _run_executor(
 
 
 def _copy(side: Json, other: Json) -> None:
-    """Copies the artifacts of one side of a request to where another has them."""
+    """Copies the artifacts of one side of a request to the places of the other."""
     targets = dict(artifacts_of(other))
     for key, artifact in artifacts_of(side):
         if key in targets:
@@ -165,14 +164,14 @@ def _copy(side: Json, other: Json) -> None:
 
 
 def _check_inputs(asked: Json, translated: Json) -> None:
-    """Raises a RunError that names an input that is not there."""
+    """Raises a RunError if a local copy of an input is missing."""
     uris = {key: artifact["uri"] for key, artifact in artifacts_of(asked)}
     for key, artifact in artifacts_of(translated):
         place = artifact["uri"]
         if "://" not in place and not os.path.exists(place):
             raise RunError(
-                f"The input {key!r} is {uris[key]!r}, and nothing is at {place!r}; run"
-                " the step again that makes it, without the cache."
+                f"The input {key!r} is {uris[key]!r}, but {place!r} does not exist;"
+                " rerun the step that produces it with caching disabled."
             )
 
 
@@ -180,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.kubeflow.entrypoint",
         description="Runs one step of a pipeline that kubeflow_runner.py compiled."
-        " Further arguments go to Beam.",
+        " Unknown arguments are passed to Beam.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -198,7 +197,8 @@ def _parser() -> argparse.ArgumentParser:
         "--artifacts",
         choices=artifact_places.ACCESSES,
         default="launcher",
-        help="who copies what has a URI: KFP's launcher, or this (copies), or nobody",
+        help="who copies artifacts with a URI: KFP's launcher (launcher), this program"
+        " (copies), or no one (uris)",
     )
     return parser
 
@@ -207,9 +207,11 @@ def _parse_json(text: str, what: str) -> Json:
     try:
         value = json.loads(text)
     except ValueError as e:
-        raise ConfigError(f"{text[:60]!r} is no {what} ({e}).") from e
+        raise ConfigError(f"{text[:60]!r} is not a valid {what} ({e}).") from e
     if not isinstance(value, dict):
-        raise ConfigError(f"{text[:60]!r} is no {what}; it must be a JSON object.")
+        raise ConfigError(
+            f"{text[:60]!r} is not a valid {what}; it must be a JSON object."
+        )
     return value
 
 
@@ -220,13 +222,13 @@ def _check_executor(path: str) -> None:
         import_utils.import_class_by_path(path)
     except (AttributeError, ImportError, ValueError) as e:
         raise RunError(
-            f"The executor {path!r} cannot be imported ({e}); the image must hold the"
-            " code that the pipeline was compiled from."
+            f"The executor {path!r} cannot be imported ({e}); the image must contain"
+            " the code that the pipeline was compiled from."
         ) from e
 
 
 def _translate(request: Json, definitions: Json, places: Places) -> Json:
-    """KFP's request in the form that TFX understands."""
+    """Translates KFP's request to the form that TFX understands."""
     translated = copy.deepcopy(request)
     inputs = translated.setdefault("inputs", {})
     inputs["parameterValues"] = runtime_parameters.fold(

@@ -1,4 +1,4 @@
-"""The job of several pods that trains: what is asked of Kubernetes for it."""
+"""Kubernetes objects of the job that trains on several pods."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from msg_modules.configs import ModelConfig, TrainConfig, to_flags
 from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import pod_settings
 
-# What each pod of a job has as a label, with the job's name.
+# Label of each pod of a job; its value is the job's name.
 NAME_LABEL = "app.kubernetes.io/instance"
-# Which attempt of a step made a job: only that one removes it at its end.
+# Identifies the step attempt that created the job: only that one may delete it.
 ATTEMPT_ANNOTATION = "msg-gan/attempt"
 
 _PORT = 2222
 _VOLUME = "msg-gan"
 _INDEX_VARIABLE = "WORKER_INDEX"
-# A worker that is asked to end finishes its step and saves.
+# On SIGTERM a worker finishes its training step and saves a checkpoint.
 GRACE_SECONDS = 60
-# When nobody is left to remove a job that has ended.
+# Cleans up a finished job if its step is no longer there to delete it.
 _TIME_TO_LIVE_SECONDS = 24 * 3600
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of job, as Kubernetes' API names it."""
+    """A kind of job in the Kubernetes API."""
 
     name: str
     group: str
@@ -36,11 +36,11 @@ class Kind:
     plural: str
 
     index_label: str
-    """The label of a pod that says which worker it is; worker 0 is the chief."""
+    """Pod label with the worker's index; worker 0 is the chief."""
 
     @property
     def api_version(self) -> str:
-        """The `apiVersion` of such a job."""
+        """The `apiVersion` of the job."""
         return f"{self.group}/{self.version}"
 
 
@@ -65,18 +65,18 @@ def command(
     model: ModelConfig,
     train: TrainConfig,
 ) -> list[str]:
-    """The command line of each pod.
+    """Builds the command line of each pod.
 
     Args:
-      staging: Directory on the volume, with the transformed examples in `examples/`;
+      staging: Directory on the volume with the transformed examples in `examples/`;
         the chief writes to `output/`.
-      checkpoint_root: Directory on the volume that keeps unfinished training.
-      code: A name for the version of the code.
-      model: The networks.
-      train: The recipe.
+      checkpoint_root: Directory on the volume for checkpoints.
+      code: Identifies the version of the code.
+      model: Network settings.
+      train: Training settings.
 
     Returns:
-      The words of it.
+      The command and its arguments.
     """
     return [
         *("msg-gan", "train"),
@@ -95,18 +95,18 @@ def build(
     attempt: str = "",
     owner: tuple[str, str] | None = None,
 ) -> Json:
-    """The object that is sent to Kubernetes.
+    """Builds the Kubernetes object of a job.
 
     Args:
       name: The job's name.
       words: The command line of each pod.
-      workers: How many pods.
-      config: What a pod gets.
-      attempt: What tells this attempt of the step from others.
-      owner: Name and UID of the step's pod: Kubernetes removes the job with it.
+      workers: Number of pods.
+      config: Settings of the pods.
+      attempt: Identifies this attempt of the step.
+      owner: Name and UID of the step's pod: Kubernetes deletes the job with it.
 
     Returns:
-      A `TFJob`, or a `JobSet`, as JSON has it.
+      A `TFJob` or a `JobSet` as JSON.
     """
     kind = KINDS[config.job_kind]
     metadata: Json = {
@@ -129,13 +129,14 @@ def build(
 
 
 def outcome(job: Json) -> tuple[Literal["succeeded", "failed"] | None, str]:
-    """How a job stands.
+    """Reads the outcome of a job from its status.
 
     Args:
-      job: The object as Kubernetes has it.
+      job: The object as returned by Kubernetes.
 
     Returns:
-      How it ended, or None while it goes on; and what its operator says of that.
+      The outcome, or None while the job is running; and the operator's message if it
+      failed.
     """
     conditions = {
         c["type"]: c.get("message", "")
@@ -144,7 +145,7 @@ def outcome(job: Json) -> tuple[Literal["succeeded", "failed"] | None, str]:
     }
     if "Failed" in conditions:
         return "failed", conditions["Failed"]
-    # A TFJob has succeeded, a JobSet is completed.
+    # TFJob reports Succeeded, JobSet reports Completed.
     if conditions.keys() & {"Succeeded", "Completed"}:
         return "succeeded", ""
     return None, ""
@@ -152,11 +153,11 @@ def outcome(job: Json) -> tuple[Literal["succeeded", "failed"] | None, str]:
 
 def _tf_job(name: str, words: list[str], workers: int, config: KubeflowConfig) -> Json:
     run_policy: Json = {
-        # The step reads the logs, and then removes all of it.
+        # The step reads the logs before it deletes the job.
         "cleanPodPolicy": "None",
         "ttlSecondsAfterFinished": _TIME_TO_LIVE_SECONDS,
-        # The operator counts the restarts of all pods, and when one fails, all do. It
-        # gives up when there are as many as this.
+        # The operator sums the restarts of all pods, and one failure restarts them all.
+        # It gives up when the sum reaches this limit.
         "backoffLimit": config.retries * workers + 1,
     }
     if config.step_timeout is not None:
@@ -166,8 +167,8 @@ def _tf_job(name: str, words: list[str], workers: int, config: KubeflowConfig) -
         "tfReplicaSpecs": {
             "Worker": {
                 "replicas": workers,
-                # `ExitCode` would take the status 1 of those that lost a worker for
-                # the end.
+                # `ExitCode` treats exit status 1 as permanent, but workers that lose
+                # another worker exit with it too.
                 "restartPolicy": "OnFailure" if config.retries else "Never",
                 "template": _pod_template(name, words, config),
             }
@@ -176,8 +177,8 @@ def _tf_job(name: str, words: list[str], workers: int, config: KubeflowConfig) -
 
 
 def _job_set(name: str, words: list[str], workers: int, config: KubeflowConfig) -> Json:
-    # JobSet gives its pods a number and a name in DNS that last over restarts, and no
-    # TF_CONFIG: Kubernetes puts the number in when it starts the container.
+    # JobSet gives its pods an index and a DNS name that survive restarts, but does not
+    # set TF_CONFIG. Kubernetes expands the index when it starts the container.
     addresses = [f"{name}-worker-0-{i}.{name}:{_PORT}" for i in range(workers)]
     tf_config = json.dumps(
         {
@@ -200,7 +201,7 @@ def _job_set(name: str, words: list[str], workers: int, config: KubeflowConfig) 
         "completionMode": "Indexed",
         "completions": workers,
         "parallelism": workers,
-        # One that fails is the end of its job, and JobSet starts all of them again.
+        # A failed pod fails the whole job, and JobSet then restarts all pods.
         "backoffLimit": 0,
         "template": template,
     }
@@ -223,8 +224,8 @@ def _pod_template(
     environment: list[Json] | None = None,
 ) -> Json:
     container: Json = {
-        # The training operator takes the container of this name and the port of that
-        # one for those of TF_CONFIG.
+        # The training operator builds TF_CONFIG from the container and the port with
+        # these names.
         "name": "tensorflow",
         "ports": [{"name": "tfjob-port", "containerPort": _PORT}],
         "image": config.image,
@@ -232,7 +233,7 @@ def _pod_template(
         "env": [*(environment or []), *_secrets(config)],
         "resources": {"limits": _limits(config)},
         "volumeMounts": [{"name": _VOLUME, "mountPath": config.mount_path}],
-        # Why it failed is the last line that it printed.
+        # The last line that a worker prints is the reason why it failed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     claim = {"claimName": config.volume_claim}
@@ -245,7 +246,7 @@ def _pod_template(
     }
     labels = {
         NAME_LABEL: name,
-        # A proxy beside the worker would outlive it, and the job would never end.
+        # An Istio sidecar would outlive the worker, and the job would never finish.
         "sidecar.istio.io/inject": "false",
     }
     return {"metadata": {"labels": labels}, "spec": spec}

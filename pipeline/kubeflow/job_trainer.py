@@ -1,7 +1,7 @@
-"""What the Trainer's step does on Kubeflow when several pods train.
+"""The Trainer's step on Kubeflow when training runs on several pods.
 
-The step's own pod trains nothing: it puts the examples where the others find them,
-has Kubernetes start a job, prints what its chief prints, and takes what it made.
+The step's own pod does not train: it stages the examples on the volume, creates a
+Kubernetes job, streams the chief's log, and collects the outputs.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
 _POLL_SECONDS = 2.0
-# An API server that is upgraded is away for minutes, and the job goes on meanwhile.
+# An API server upgrade can take minutes, while the job keeps running.
 _PATIENCE_SECONDS = 600.0
-# Of the pods that end, beyond the time that they are given.
+# Extra time for pods to terminate, beyond their grace period.
 _MARGIN_SECONDS = 60.0
-# Kubernetes gives an interrupted step's pod 30 s.
+# Kubernetes kills an interrupted step's pod after 30 s.
 _HASTE_SECONDS = 20.0
 
 
@@ -45,19 +45,19 @@ def make_job(
     kubeflow: KubeflowConfig,
     attempt: str = "",
 ) -> dict[str, Any]:
-    """The job of a training.
+    """Builds the job of a training.
 
     Args:
-      training: A name that no other training has: two jobs that train the same would
-        write the same checkpoints.
-      model: The networks.
-      train: The recipe.
-      settings: The Trainer's `custom_config`, as `create_pipeline` makes it.
-      kubeflow: What the pods get.
-      attempt: What tells this attempt of the step from others.
+      training: Identifies the training. It becomes part of the job's name, so that two
+        jobs cannot write the same checkpoints at once.
+      model: Network settings.
+      train: Training settings.
+      settings: The Trainer's `custom_config`, as created by `create_pipeline`.
+      kubeflow: Settings of the pods.
+      attempt: Identifies this attempt of the step.
 
     Returns:
-      The object for Kubernetes.
+      The Kubernetes object as JSON.
     """
     name = f"msg-gan-{training}"
     words = job_objects.command(
@@ -73,20 +73,20 @@ def make_job(
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Has a job train, and takes what it made.
+    """Trains in a job and collects its outputs.
 
-    A job of the same training that is there already is one that an earlier attempt,
-    or an interrupted run, left behind: it is removed, its workers save, and the new
-    one goes on from there.
+    An existing job of the same training was left behind by an earlier attempt or an
+    interrupted run: it is deleted, its workers save a checkpoint, and the new job
+    resumes from it.
 
     Args:
-      fn_args: As for `msg_modules.training.run_fn`, with a `KubeflowConfig` as
-        `kubeflow` in `custom_config`.
+      fn_args: As for `msg_modules.training.run_fn`, with the fields of a
+        `KubeflowConfig` as `kubeflow` in `custom_config`.
 
     Raises:
-      ConfigError: If the settings do not fit.
-      RunError: If the job fails, with its worker's own words, or Kubernetes does not
-        do what it is asked for.
+      ConfigError: If the settings are invalid.
+      RunError: If the job fails, with its workers' error messages, or if Kubernetes
+        refuses a request or does not answer.
     """
     settings = fn_args.custom_config
     model, train = read_custom_config(fn_args)
@@ -105,7 +105,7 @@ def run_fn(fn_args: FnArgs) -> None:
     staging = _staging(kubeflow, name, attempt)
     jobs = kubernetes_api.Jobs(kubeflow.job_kind)
     if jobs.get(name):
-        console.say(f"  removing the job {name} of an earlier attempt")
+        console.say(f"  deleting job {name} of an earlier attempt")
         _remove(jobs, name, job_objects.GRACE_SECONDS + _MARGIN_SECONDS)
     with _staged(fn_args.train_files, staging), _started(jobs, job):
         _Watch(jobs, name, attempt).to_the_end()
@@ -123,8 +123,8 @@ def _staging(kubeflow: KubeflowConfig, name: str, attempt: str) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _staged(patterns: list[str], staging: pathlib.Path) -> Iterator[None]:
-    """Has the examples on the volume: the step's own disk is seen by no other pod."""
-    # Of attempts whose job is gone, and that were killed before they could do this.
+    """Copies the examples to the volume: other pods cannot see the step's own disk."""
+    # Left by attempts that were killed before they could clean up.
     shutil.rmtree(staging.parent, ignore_errors=True)
     try:
         (staging / "examples").mkdir(parents=True)
@@ -133,22 +133,22 @@ def _staged(patterns: list[str], staging: pathlib.Path) -> Iterator[None]:
                 shutil.copy(path, staging / "examples")
         yield
     finally:
-        # Workers that have not ended yet may still write to it.
+        # Workers that are still terminating may write to it.
         shutil.rmtree(staging, ignore_errors=True)
         with contextlib.suppress(OSError):
-            staging.parent.rmdir()  # unless another run is there
+            staging.parent.rmdir()  # Fails if another run uses it.
 
 
 @contextlib.contextmanager
 def _started(jobs: kubernetes_api.Jobs, job: dict[str, Any]) -> Iterator[None]:
-    """Has the job run, and removes it in any case."""
+    """Creates the job, and deletes it at the end in any case."""
     name, attempt = job["metadata"]["name"], _attempt(job)
     patience = job_objects.GRACE_SECONDS + _MARGIN_SECONDS
     try:
         jobs.create(job)
         yield
     except Interrupted:
-        console.say(f"  removing the job {name}; its workers save")
+        console.say(f"  deleting job {name}; its workers save a checkpoint")
         patience = _HASTE_SECONDS
         raise
     finally:
@@ -157,7 +157,7 @@ def _started(jobs: kubernetes_api.Jobs, job: dict[str, Any]) -> Iterator[None]:
             if there and _attempt(there) == attempt:
                 _remove(jobs, name, patience)
         except RunError as e:
-            console.warn(f"The job {name} may be left behind: {e}")
+            console.warn(f"Job {name} may not have been deleted: {e}")
 
 
 def _attempt(job: dict[str, Any]) -> str | None:
@@ -165,37 +165,37 @@ def _attempt(job: dict[str, Any]) -> str | None:
 
 
 def _remove(jobs: kubernetes_api.Jobs, name: str, patience: float) -> None:
-    """Removes a job and waits for the end of its pods."""
+    """Deletes a job and waits until its pods have terminated."""
     jobs.delete(name)
     deadline = time.monotonic() + patience
     while jobs.get(name):
         if time.monotonic() > deadline:
             raise RunError(
-                f"The job {name} is not gone {patience:g} s after it was deleted; see"
-                f" `kubectl describe` of it, and run this step again."
+                f"Job {name} still exists {patience:g} s after it was deleted; check it"
+                f" with `kubectl describe`, and rerun this step."
             )
         time.sleep(_POLL_SECONDS / 10)
 
 
 class _Watch:
-    """Looks at a job until it has ended, and tells of it."""
+    """Polls a job until it has finished, and reports its progress."""
 
     def __init__(self, jobs: kubernetes_api.Jobs, name: str, attempt: str):
         self._jobs = jobs
         self._name = name
         self._attempt = attempt
         self._told = ""
-        # Pods are removed before their job is called failed.
+        # Kept because pods may be deleted before the job is marked as failed.
         self._failures: dict[str, kubernetes_api.Failure] = {}
         self._last_line = ""
         self._last_look: float | None = None
 
     def to_the_end(self) -> None:
-        """Returns when the job has succeeded.
+        """Returns once the job has succeeded.
 
         Raises:
-          RunError: If it has failed or is gone, or Kubernetes does not answer for
-            long.
+          RunError: If the job has failed or was deleted, or the API server has been
+            unreachable for `_PATIENCE_SECONDS`.
         """
         answered = time.monotonic()
         while True:
@@ -212,9 +212,9 @@ class _Watch:
         job = self._jobs.get(self._name)
         if job is None or _attempt(job) != self._attempt:
             raise RunError(
-                f"The job {self._name} was deleted, or replaced by that of another run"
-                " with the same settings; run this step again: it resumes from the"
-                " last checkpoint."
+                f"Job {self._name} was deleted, or replaced by that of another run with"
+                " the same settings; rerun this step to resume from the last"
+                " checkpoint."
             )
         outcome, message = job_objects.outcome(job)
         pods = self._jobs.pods(self._name)
@@ -228,7 +228,7 @@ class _Watch:
         if outcome == "failed":
             seen = sorted(self._failures.values(), key=lambda failure: failure.when)
             reasons = "; ".join(f.text for f in seen) or message
-            raise RunError(f"The job {self._name} failed. {reasons}")
+            raise RunError(f"Job {self._name} failed. {reasons}")
         return outcome == "succeeded"
 
     def _tell(self, states: str) -> None:

@@ -1,4 +1,4 @@
-"""Reaching the API of Kubeflow Pipelines, and saying in a line why it is not."""
+"""Connects to the Kubeflow Pipelines API, with one-line errors if that fails."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 _HEALTH = "/apis/v2beta1/healthz"
 _ANSWERS_WITHIN_SECONDS = 10.0
-_REFUSALS = {401: "who you are is not known", 403: "you are not allowed to"}
+_REFUSALS = {401: "you are not authenticated", 403: "you are not authorized"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """Where Kubeflow Pipelines is, and who asks."""
+    """Address of Kubeflow Pipelines, and credentials."""
 
     host: str
-    """Address of the API, such as http://localhost:8888 after
+    """Address of the API, such as http://localhost:8888 with
     `kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888`."""
 
     namespace: str | None = None
-    """Your namespace, where Kubeflow has several users."""
+    """Your namespace, if Kubeflow is in multi-user mode."""
 
     token_file: pathlib.Path | None = None
-    """File that holds a bearer token."""
+    """File with a bearer token."""
 
     cookies_file: pathlib.Path | None = None
-    """File that holds the cookies of a session, such as authservice_session=..."""
+    """File with session cookies, such as authservice_session=..."""
 
     ca_cert: pathlib.Path | None = None
-    """Certificate of the authority that signed the host's."""
+    """CA certificate file to verify the host with."""
 
     def __post_init__(self) -> None:
         if not self.host.startswith(("http://", "https://")):
@@ -50,17 +50,18 @@ class Connection:
 
 
 def connect(connection: Connection) -> kfp.Client:
-    """Connects.
+    """Connects to Kubeflow Pipelines.
 
     Args:
-      connection: Where and who.
+      connection: Address and credentials.
 
     Returns:
-      The SDK's client. Use it inside of `explained`.
+      The SDK's client. Use it inside `explained`.
 
     Raises:
       ConfigError: If kfp is not installed or a file cannot be read.
-      RunError: If the host is away, refuses, or is something else.
+      RunError: If the host does not answer, refuses access, or is not Kubeflow
+        Pipelines.
     """
     console.quiet_libraries()
     token = _read(connection.token_file, "token_file")
@@ -79,7 +80,7 @@ def connect(connection: Connection) -> kfp.Client:
 
 @contextlib.contextmanager
 def explained(host: str) -> Iterator[None]:
-    """Makes a `RunError` of what the SDK raises."""
+    """Converts the SDK's exceptions to `RunError`."""
     import kfp_server_api
     import urllib3
 
@@ -98,13 +99,13 @@ def _read(path: pathlib.Path | None, field: str) -> str | None:
         return path.read_text().strip()
     except OSError as e:
         raise ConfigError(
-            f"{field} is {str(path)!r}, which cannot be read ({e.strerror}); name a"
-            " file that can."
+            f"{field} is {str(path)!r}, which cannot be read ({e.strerror}); choose a"
+            " readable file."
         ) from e
 
 
 def _check_host(connection: Connection, token: str | None, cookies: str | None) -> None:
-    """The SDK would ask an absent host for half a minute, and log tracebacks."""
+    """Checks the host first: the SDK would retry for 30 s and log tracebacks."""
     headers = {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -127,16 +128,16 @@ def _check_host(connection: Connection, token: str | None, cookies: str | None) 
         answer.json()
     except requests.RequestException as e:
         raise RunError(
-            f"{connection.host!r} answers, but not as Kubeflow Pipelines"
-            f" ({answer.status_code} {answer.reason}); name the address of its API, and"
-            " --token-file or --cookies-file if there is a login before it."
+            f"{connection.host!r} is not a Kubeflow Pipelines API"
+            f" ({answer.status_code} {answer.reason}); use the address of the API, and"
+            " --token-file or --cookies-file if it requires a login."
         ) from e
 
 
 def _away(host: str, error: Exception) -> RunError:
     return RunError(
         f"{host!r} does not answer ({_innermost(error)}); check the address, and that"
-        " `kubectl port-forward` runs if it goes through one."
+        " `kubectl port-forward` is running if you use it."
     )
 
 
@@ -149,14 +150,14 @@ def _innermost(error: BaseException) -> str:
 def _refused(host: str, status: int, message: str) -> RunError:
     if status in _REFUSALS:
         return RunError(
-            f"{host!r} refuses, since {_REFUSALS[status]} ({status} {message}); name a"
+            f"{host!r} refused access: {_REFUSALS[status]} ({status} {message}); give a"
             " valid --token-file or --cookies-file, and your --namespace."
         )
-    return RunError(f"{host!r} refuses: {message} ({status}).")
+    return RunError(f"{host!r} refused the request: {message} ({status}).")
 
 
 def _message(error: Exception) -> str:
-    """What the API says, out of what the SDK makes of it."""
+    """Extracts the API's message from the SDK's exception."""
     body = getattr(error, "body", None)
     try:
         answer = json.loads(body or "")

@@ -1,7 +1,7 @@
-"""The jobs and pods of a cluster, through Kubernetes' own client.
+"""Jobs and pods of a cluster, through the official Kubernetes client.
 
 `kubeflow-training`, which has typed jobs, needs a newer Kubernetes client than the
-Kubeflow Pipelines SDK of Python 3.10 takes, and knows no JobSet.
+Kubeflow Pipelines SDK for Python 3.10 allows, and does not support JobSet.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _FORBIDDEN, _NOT_FOUND, _CONFLICT, _SERVER_ERROR = 403, 404, 409, 500
 _TOO_MANY_REQUESTS = 429
 _TIMEOUT_SECONDS = 30
 _INSTALL = {
-    "tfjob": "install Kubeflow's training operator, or compile with --kubeflow.job-kind"
-    " jobset",
+    "tfjob": "install the Kubeflow training operator, or compile with"
+    " --kubeflow.job-kind jobset",
     "jobset": "install JobSet, or compile with --kubeflow.job-kind tfjob",
 }
 _ERROR_LINE = re.compile(r"error: (.+)")
 
 
 class Unreachable(RunError):
-    """The API server does not answer now; it may later."""
+    """The API server does not answer; a retry may succeed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """How a worker ended that failed.
+    """A worker's failure.
 
     Attributes:
-      when: When it ended, in the cluster's time.
-      text: Which one, and why.
+      when: When the worker terminated, in the cluster's time.
+      text: The worker and the reason.
     """
 
     when: str
@@ -53,14 +53,14 @@ class Failure:
 
 
 class Jobs:
-    """The jobs of one kind in the namespace of this pod.
+    """Jobs of one kind in this pod's namespace.
 
-    Its methods raise a RunError that names the remedy if Kubernetes refuses, and
+    All methods raise a RunError with a remedy if Kubernetes refuses a request, and
     Unreachable if it does not answer.
     """
 
     def __init__(self, job_kind: str):
-        """Finds the API server.
+        """Connects to the API server.
 
         Args:
           job_kind: A key of `job_objects.KINDS`.
@@ -85,22 +85,22 @@ class Jobs:
         self._delete = functools.partial(jobs.delete_namespaced_custom_object, **where)
 
     def create(self, job: dict[str, Any]) -> None:
-        """Sends a job."""
+        """Creates a job."""
         with self._asking(f"create {self._kind.plural}"):
             self._create(body=job)
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """Finds a job; None if there is none of that name."""
+        """Returns a job, or None if it does not exist."""
         with self._asking(f"get {self._kind.plural}"):
             return _or_none(self._get, name=name)
 
     def delete(self, name: str) -> None:
-        """Has a job and its pods removed; it is gone when they have ended."""
+        """Deletes a job; it exists until its pods have terminated."""
         with self._asking(f"delete {self._kind.plural}"):
             _or_none(self._delete, name=name, propagation_policy="Foreground")
 
     def pods(self, name: str) -> dict[int, kubernetes.client.V1Pod]:
-        """The newest pod of each worker of a job."""
+        """Returns the newest pod of each worker of a job, by worker index."""
         with self._asking("list pods"):
             pods = self._pods.list_namespaced_pod(
                 self._namespace,
@@ -118,14 +118,14 @@ class Jobs:
     def log(
         self, pod: kubernetes.client.V1Pod, seconds: int | None
     ) -> list[tuple[str, str]]:
-        """What a pod's container printed.
+        """Returns the log of a pod's container.
 
         Args:
           pod: The pod.
-          seconds: How far to look back; None for all.
+          seconds: Return only lines of the last `seconds` seconds; None for all.
 
         Returns:
-          Time and text of each line; nothing if the container has not started.
+          Timestamp and text of each line; empty if the container has not started.
         """
         with self._asking("get pods/log"):
             try:
@@ -135,7 +135,7 @@ class Jobs:
                     since_seconds=seconds,
                     timestamps=True,
                     _request_timeout=_TIMEOUT_SECONDS,
-                    # The client would make something else of a text that is JSON.
+                    # Otherwise the client would deserialize text that is JSON.
                     _preload_content=False,
                 ).data.decode(errors="replace")
             except kubernetes.client.ApiException as e:
@@ -152,9 +152,9 @@ class Jobs:
         except urllib3.exceptions.HTTPError as e:
             host = kubernetes.client.Configuration.get_default_copy().host
             raise Unreachable(
-                f"Kubernetes' API server at {host} does not answer"
-                f" ({type(e).__name__}); see whether it runs, and whether a"
-                " NetworkPolicy keeps the pods of the steps from it."
+                f"The Kubernetes API server at {host} does not answer"
+                f" ({type(e).__name__}); check that it is running, and that no"
+                " NetworkPolicy blocks the steps' pods."
             ) from e
         except kubernetes.client.ApiException as e:
             raise self._explain(e, action) from e
@@ -162,28 +162,28 @@ class Jobs:
     def _explain(self, e: kubernetes.client.ApiException, action: str) -> RunError:
         if e.status == _FORBIDDEN:
             return RunError(
-                f"Kubernetes does not let this step {action} in the namespace"
-                f" {self._namespace!r}; `kubectl apply -k deploy/kubernetes` there, and"
-                " submit with --service-account msg-gan."
+                f"Kubernetes does not allow this step to {action} in the namespace"
+                f" {self._namespace!r}; run `kubectl apply -k deploy/kubernetes` there,"
+                " and submit with --service-account msg-gan."
             )
         if e.status == _NOT_FOUND:
             return RunError(
-                f"Kubernetes knows no {self._kind.name} of"
+                f"The cluster has no {self._kind.name} resource of"
                 f" {self._kind.api_version}; {self._install}."
             )
         if e.status == _CONFLICT:
             return RunError(
-                "Another run has just started to train the same with the same"
-                " settings; wait for its end, and run this step again."
+                "Another run has just started the same training with the same"
+                " settings; wait until it has finished, then rerun this step."
             )
-        said = f"Kubernetes refuses to {action}: {e.status} {e.reason}, {e.body}"
+        said = f"Kubernetes refused to {action}: {e.status} {e.reason}, {e.body}"
         if e.status >= _SERVER_ERROR or e.status == _TOO_MANY_REQUESTS:
             return Unreachable(said)
         return RunError(said)
 
 
 def _connect() -> str:
-    """Sets the client up; returns the namespace."""
+    """Configures the client; returns the namespace."""
     try:
         kubernetes.config.load_incluster_config()
         return _NAMESPACE_FILE.read_text().strip()
@@ -194,21 +194,21 @@ def _connect() -> str:
         _, context = kubernetes.config.list_kube_config_contexts()
     except kubernetes.config.ConfigException as e:
         raise RunError(
-            "There is neither a service account of a pod nor a kubeconfig, by which"
-            f" Kubernetes could be asked to train ({e}); run this step in a cluster,"
-            " with a service account whose token is mounted."
+            "There is neither a service account token nor a kubeconfig to access"
+            f" Kubernetes with ({e}); run this step in a cluster, with the token of a"
+            " service account mounted."
         ) from e
     return context["context"].get("namespace", "default")
 
 
 def own_pod() -> tuple[str, str] | None:
-    """Name and UID of this pod, as Kubeflow Pipelines gives them."""
+    """Name and UID of this pod, as set by Kubeflow Pipelines; None elsewhere."""
     name, uid = (os.environ.get(f"KFP_POD_{what}") for what in ("NAME", "UID"))
     return (name, uid) if name and uid else None
 
 
 def state(pod: kubernetes.client.V1Pod) -> str:
-    """How a pod stands, in a word or two."""
+    """A short description of a pod's state."""
     for status in pod.status.container_statuses or []:
         if status.state.waiting and status.state.waiting.reason:
             return f"{pod.status.phase}, {status.state.waiting.reason}"
@@ -219,7 +219,7 @@ def state(pod: kubernetes.client.V1Pod) -> str:
 
 
 def failure(worker: int, pod: kubernetes.client.V1Pod) -> Failure | None:
-    """Why a worker failed that has failed, also if it was started again."""
+    """The failure of a worker, even if it has been restarted since; None if none."""
     for status in pod.status.container_statuses or []:
         for container_state in (status.state, status.last_state):
             ended = container_state and container_state.terminated
@@ -230,24 +230,24 @@ def failure(worker: int, pod: kubernetes.client.V1Pod) -> Failure | None:
                     f"{ended.reason}, exit status {ended.exit_code}"
                 )
                 return Failure(str(ended.finished_at), f"worker {worker}: {reason}")
-    if pod.status.phase == "Failed":  # Evicted, or its node is lost.
+    if pod.status.phase == "Failed":  # Evicted, or its node was lost.
         reason = f"{pod.status.reason}: {pod.status.message}"
         return Failure("", f"worker {worker}: {reason}")
     return None
 
 
 def _or_none(ask: Any, **arguments: Any) -> dict[str, Any] | None:
-    """What Kubernetes answers; None if it has no such object, but has the kind."""
+    """Kubernetes' answer; None if the object does not exist, but its kind does."""
     try:
         return ask(**arguments)
     except kubernetes.client.ApiException as e:
-        # Of an unknown kind it says so in plain text.
+        # For an unknown kind, the body is plain text.
         if e.status == _NOT_FOUND and '"kind"' in (e.body or ""):
             return None
         raise
 
 
 def _sortable(time: str) -> str:
-    """The same time, with as many digits as another one."""
+    """Pads a timestamp to nanoseconds, so that timestamps sort as text."""
     seconds, _, fraction = time.rstrip("Z").partition(".")
     return f"{seconds}.{fraction:0<9}"

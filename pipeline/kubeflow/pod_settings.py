@@ -1,4 +1,4 @@
-"""What Kubernetes gives the pods of the steps: volume, nodes, secrets, time."""
+"""Kubernetes settings of the steps' pods: volume, nodes, secrets, time limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.configs import KubeflowConfig
 
 _TRAINER = "Trainer"
-# One after the other, so that a volume which one node mounts at a time will do.
+# These run one after the other, so a ReadWriteOnce volume is sufficient.
 _STEPS_WITH_VOLUME = frozenset({_TRAINER, "GanEvaluator", "Pusher"})
 _INGESTION = "TfdsExampleGen"
 
@@ -19,17 +19,17 @@ def platform_spec(
     data_dir: str | None,
     trains_in_job: bool = False,
 ) -> dict[str, Any]:
-    """The second document of a compiled pipeline.
+    """Builds the second document of a compiled pipeline.
 
     Args:
-      executors: The label of each step's executor.
-      config: What the user asked for.
-      data_dir: Directory of prepared datasets; ingestion gets the volume if it lies
-        there.
-      trains_in_job: Whether the Trainer's own pod only looks after others that train.
+      executors: Executor label of each step.
+      config: The user's settings.
+      data_dir: Directory of prepared datasets; if it is on the volume, the volume is
+        mounted for ingestion too.
+      trains_in_job: Whether training runs in a job and not in the Trainer's own pod.
 
     Returns:
-      A `PlatformSpec` as JSON has it.
+      A `PlatformSpec` as JSON.
     """
     with_volume = set(_STEPS_WITH_VOLUME)
     if data_dir and pathlib.PurePath(data_dir).is_relative_to(config.mount_path):
@@ -62,13 +62,13 @@ def _executor(config: KubeflowConfig, volume: bool, trains: bool) -> dict[str, A
 
 
 def placement(config: KubeflowConfig) -> dict[str, Any]:
-    """On which nodes a pod that trains may run, as Kubernetes' `PodSpec` has it.
+    """Node placement of a training pod, as fields of a Kubernetes `PodSpec`.
 
     Args:
-      config: What the user asked for.
+      config: The user's settings.
 
     Returns:
-      `nodeSelector` and `tolerations`, as far as there are any.
+      `nodeSelector` and `tolerations`, where set.
     """
     spec: dict[str, Any] = {}
     if config.node_selector:
@@ -79,7 +79,7 @@ def placement(config: KubeflowConfig) -> dict[str, Any]:
 
 
 def split_secret(entry: str) -> tuple[str, str, str]:
-    """Name of the Secret, key in it and variable of `secret/key=VARIABLE`."""
+    """Splits `secret/key=VARIABLE` into its three parts."""
     source, variable = entry.split("=", 1)
     name, key = source.split("/", 1)
     return name, key, variable

@@ -1,4 +1,4 @@
-"""Commands about runs on Kubeflow: start, schedule, look after them."""
+"""Commands that start, schedule and monitor runs on Kubeflow."""
 
 from __future__ import annotations
 
@@ -27,49 +27,48 @@ _CONVERTERS = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
 _SUCCEEDED = "SUCCEEDED"
 _PENDING = "PENDING"
 _ENDED = frozenset({_SUCCEEDED, "FAILED", "SKIPPED", "CANCELED"})
-# Kubeflow waits without end for an image that is not there, and does not say so.
+# Kubeflow waits forever for a missing image and does not report it.
 _STUCK = (
-    "A step that does not begin may lack its image, its volume or a node: `kubectl get"
-    " pods` and `kubectl describe pod` in its namespace say which."
+    "A step that stays pending may lack its image, its volume or a node; check"
+    " `kubectl get pods` and `kubectl describe pod` in its namespace."
 )
 _SECONDS_BETWEEN_LOOKS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class _Package:
-    """A compiled pipeline and where its runs go."""
+    """Flags shared by `submit` and `schedule`."""
 
     connection: tyro.conf.OmitArgPrefixes[Connection]
 
     package: pathlib.Path = pathlib.Path("pipeline.yaml")
-    """What `compile` wrote."""
+    """Compiled pipeline, as written by `compile`."""
 
     experiment: str = "msg-gan"
-    """Experiment that the run belongs to. It is created if need be."""
+    """Experiment of the run; created if it does not exist."""
 
     pipeline_root: str | None = None
-    """URI for the artifacts: minio://, s3:// or gs://. Default: Kubeflow's own."""
+    """URI for artifacts: minio://, s3:// or gs://. Default: set by Kubeflow."""
 
     param: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A runtime parameter, as `--param train_steps=500`; may be given several
     times. `compile --dry-run` lists them."""
 
     name: str | None = None
-    """Name of the run or schedule. Default: the pipeline's."""
+    """Name of the run or schedule. Default: the pipeline name."""
 
     cache: bool = True
-    """Take the outputs of steps that ran before with the same inputs."""
+    """Reuse the outputs of steps that ran before with the same inputs."""
 
     service_account: str | None = None
-    """Kubernetes service account of the steps. Default: Kubeflow's own."""
+    """Kubernetes service account of the steps. Default: set by Kubeflow."""
 
     def __post_init__(self) -> None:
         require(
             self.pipeline_root is None or self.pipeline_root.startswith(_ROOTS),
             "pipeline_root",
             self.pipeline_root,
-            "a URI with minio://, s3:// or gs://: the launcher of Kubeflow Pipelines"
-            " takes no other",
+            "a minio://, s3:// or gs:// URI: Kubeflow Pipelines supports no other",
         )
 
 
@@ -78,7 +77,7 @@ class SubmitArgs(_Package):
     """Flags of `submit`."""
 
     wait: bool = False
-    """Wait for the end; the exit status is then the run's."""
+    """Wait for the run to finish; exit with status 1 if it fails."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +85,7 @@ class ScheduleArgs(_Package):
     """Flags of `schedule`."""
 
     cron: str = "0 0 3 * * *"
-    """When, in six fields, seconds first, in UTC."""
+    """Cron expression in UTC, with six fields, seconds first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,10 +104,10 @@ class UploadArgs:
     connection: tyro.conf.OmitArgPrefixes[Connection]
 
     package: pathlib.Path = pathlib.Path("pipeline.yaml")
-    """What `compile` wrote."""
+    """Compiled pipeline, as written by `compile`."""
 
     version: str | None = None
-    """Name of the version, if the pipeline is there already. Default: the time."""
+    """Version name, if the pipeline exists already. Default: the current time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +115,7 @@ class RunArgs:
     """Flags of `status`."""
 
     run_id: tyro.conf.Positional[str]
-    """What `submit` printed."""
+    """Run ID, as printed by `submit`."""
 
     connection: tyro.conf.OmitArgPrefixes[Connection]
 
@@ -126,7 +125,7 @@ class WaitArgs(RunArgs):
     """Flags of `wait`."""
 
     timeout: float | None = None
-    """Seconds to wait at most; the run continues. Default: no limit."""
+    """Maximum time to wait, in seconds; the run continues. Default: no limit."""
 
 
 def submit(argv: Sequence[str]) -> None:
@@ -151,9 +150,12 @@ def submit(argv: Sequence[str]) -> None:
 
 
 def schedule(argv: Sequence[str]) -> None:
-    """Has a run started again and again."""
+    """Creates a recurring run."""
     args = _parse(
-        ScheduleArgs, argv, "schedule", "Starts runs of a compiled pipeline by a clock."
+        ScheduleArgs,
+        argv,
+        "schedule",
+        "Starts runs of a compiled pipeline on a schedule.",
     )
     name, parameters = _read_package(args.package, args.param)
     client = kfp_client.connect(args.connection)
@@ -165,7 +167,7 @@ def schedule(argv: Sequence[str]) -> None:
             experiment.experiment_id,
             args.name or name,
             cron_expression=args.cron,
-            # A training that takes longer than the interval must not meet itself.
+            # Trainings that take longer than the interval must not overlap.
             max_concurrency=1,
             no_catchup=True,
             pipeline_package_path=str(args.package),
@@ -178,7 +180,7 @@ def schedule(argv: Sequence[str]) -> None:
 
 
 def upload(argv: Sequence[str]) -> None:
-    """Puts the pipeline, or a version of it, where the web page lists it."""
+    """Uploads the pipeline, or a new version, so that it is listed in the UI."""
     args = _parse(UploadArgs, argv, "upload", "Uploads a compiled pipeline.")
     name, _ = _read_package(args.package, ())
     client = kfp_client.connect(args.connection)
@@ -198,7 +200,7 @@ def upload(argv: Sequence[str]) -> None:
 
 
 def status(argv: Sequence[str]) -> None:
-    """Says how a run stands."""
+    """Prints the state of a run and its steps."""
     args = _parse(RunArgs, argv, "status", "Shows the state of a run and its steps.")
     client = kfp_client.connect(args.connection)
     with kfp_client.explained(args.connection.host):
@@ -211,16 +213,16 @@ def status(argv: Sequence[str]) -> None:
 
 
 def wait(argv: Sequence[str]) -> None:
-    """Waits for a run; a failed one is an error."""
-    args = _parse(WaitArgs, argv, "wait", "Waits for the end of a run.")
+    """Waits for a run to finish; raises a RunError if it failed."""
+    args = _parse(WaitArgs, argv, "wait", "Waits for a run to finish.")
     client = kfp_client.connect(args.connection)
     _wait(client, args.connection.host, args.run_id, args.timeout)
 
 
 def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
-    """Looks again and again.
+    """Polls a run until it has finished.
 
-    The SDK's own loop never ends for a run that was cancelled.
+    The SDK's own loop never returns for a cancelled run.
     """
     start, seen = time.monotonic(), None
     while True:
@@ -238,8 +240,8 @@ def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
                 if task.state not in _ENDED
             ]
             raise RunError(
-                f"The run {run_id} is {run.state} after {timeout:g} seconds, and goes"
-                f" on ({', '.join(unfinished) or 'no step'}); wait longer with"
+                f"Run {run_id} is still {run.state} after {timeout:g} s"
+                f" ({', '.join(unfinished) or 'no steps yet'}) and continues; increase"
                 f" --timeout. {_STUCK}"
             )
         time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -250,7 +252,7 @@ def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
             if task.state == "FAILED"
         ]
         raise RunError(
-            f"The run {run_id} {run.state}: {'; '.join(failed) or 'no step'}"
+            f"Run {run_id} {run.state}: {'; '.join(failed) or 'no step failed'}"
         )
 
 
@@ -272,10 +274,10 @@ def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any
 def _read_package(
     path: pathlib.Path, given: Sequence[str]
 ) -> tuple[str, dict[str, Any]]:
-    """The pipeline's name, and the runtime parameters as their types say.
+    """Returns the pipeline's name and the runtime parameters with their types.
 
     Raises:
-      ConfigError: If the file is no pipeline, or it has no such parameter.
+      ConfigError: If the file is not a compiled pipeline, or a parameter is invalid.
     """
     try:
         spec = next(iter(yaml.safe_load_all(path.read_text())))
@@ -296,12 +298,12 @@ def _read_package(
 
 def _parameter(entry: str, known: dict[str, Any]) -> tuple[str, Any]:
     name, separator, text = entry.partition("=")
-    require(bool(separator), "param", entry, "written like train_steps=500")
+    require(bool(separator), "param", entry, "name=value, such as train_steps=500")
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise ConfigError(
-            f"param is {entry!r}; the pipeline's are {', '.join(sorted(known))}.{hint}"
+            f"param is {entry!r}; it must be one of {', '.join(sorted(known))}.{hint}"
         )
     kind = known[name]["parameterType"]
     try:

@@ -1,9 +1,9 @@
-"""Values of a compiled pipeline that a run may change.
+"""Values of a compiled pipeline that can be changed per run.
 
-TFX makes a runtime parameter of a whole exec property only, and most settings lie
-inside of one that holds JSON. Such a setting travels to its step as a parameter of
-its own, whose name spells the way: `custom_config--train--batch_size`. In the step
-it is put where the executor looks for it.
+TFX supports runtime parameters only for whole exec properties, but most settings are
+nested in one that holds JSON. Such a setting is passed to its step as a separate
+parameter, named by its path: `custom_config--train--batch_size`. In the step it is
+merged back into the JSON that the executor reads.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SEPARATOR = "--"
 _INTEGER = "NUMBER_INTEGER"
 _TYPES = {str: "STRING", int: _INTEGER, float: "NUMBER_DOUBLE"}
 
-# Where the value of each runtime parameter goes: a step, a parameter of that step,
-# and the keys inside of it if it holds JSON.
+# Targets of each runtime parameter: a step, a parameter of that step, and the path of
+# keys inside it if it holds JSON.
 _TARGETS: dict[str, tuple[Path, ...]] = {
     "dataset": (
         ("TfdsExampleGen", "dataset"),
@@ -53,13 +53,13 @@ _TARGETS: dict[str, tuple[Path, ...]] = {
 
 
 def expose(spec: dict[str, Any]) -> None:
-    """Makes runtime parameters of some constants of a compiled pipeline.
+    """Turns constants of a compiled pipeline into runtime parameters.
 
-    Each gets the constant as its default. A threshold that was turned off when
-    the pipeline was compiled has none, and stays off.
+    The constants become their defaults. A threshold that was disabled at compile time
+    gets no runtime parameter and stays disabled.
 
     Args:
-      spec: A `PipelineSpec` as JSON has it; changed in place.
+      spec: A `PipelineSpec` as JSON; changed in place.
     """
     parameters = (
         spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
@@ -82,20 +82,20 @@ def expose(spec: dict[str, Any]) -> None:
 
 
 def fold(values: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Puts what `expose` took apart together again, in the step.
+    """Merges the parameters that `expose` split off back into their JSON, in the step.
 
     Args:
       values: The step's parameters by name.
-      definitions: Their definitions, as `PipelineSpec` has them.
+      definitions: Their definitions, as in `PipelineSpec`.
 
     Returns:
-      The parameters that the executor knows.
+      The parameters that the executor expects.
     """
     folded = {k: v for k, v in values.items() if _SEPARATOR not in k}
     for name in values.keys() - folded.keys():
         value = values[name]
         if definitions.get(name, {}).get("parameterType") == _INTEGER:
-            value = int(value)  # JSON's numbers arrive as floats.
+            value = int(value)  # Numbers in JSON arrive as floats.
         parameter, *path = name.split(_SEPARATOR)
         content = json.loads(folded[parameter])
         place = content

@@ -1,4 +1,4 @@
-"""What is different on Vertex AI: no volume, buckets under /gcs, other names."""
+"""Differences of Vertex AI: no volume, buckets mounted under /gcs, other names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from msg_modules.configs import require
 from pipeline.configs import KubeflowConfig, PipelineConfig
 
-# Where Vertex AI mounts the buckets that a step's service account may use.
+# Where Vertex AI mounts the buckets that a step's service account can access.
 BUCKETS = "/gcs"
 _SCHEME = "gs://"
 _URI = re.compile(r"gs://[a-z0-9][\w.-]+(/.*)?")
@@ -25,14 +25,14 @@ _KUBERNETES_ONLY = (
 
 
 def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
-    """Refuses what Vertex AI has not got.
+    """Rejects settings that Vertex AI does not support.
 
     Args:
       config: As the user gave it.
-      kubeflow: The same.
+      kubeflow: As the user gave it.
 
     Raises:
-      ConfigError: If it asks for that.
+      ConfigError: If a setting is not supported.
     """
     for field, uri in (
         ("pipeline_root", config.pipeline_root),
@@ -44,7 +44,7 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
             uri is None or bool(_URI.fullmatch(uri)),
             field,
             uri,
-            "in a bucket on Vertex AI, gs://BUCKET/DIRECTORY",
+            "gs://BUCKET/DIRECTORY with --target vertex",
         )
     for name in _KUBERNETES_ONLY:
         value = getattr(kubeflow, name)
@@ -52,13 +52,13 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
             value == getattr(KubeflowConfig(), name),
             f"kubeflow.{name}",
             value,
-            "left out with --target vertex, which has no such thing",
+            "left out with --target vertex: Vertex AI does not support it",
         )
     require(
         not config.train.starts_job,
         "train.workers",
         config.train.workers,
-        "1 with --target vertex, which starts no job of several pods",
+        "1 with --target vertex: Vertex AI steps cannot start jobs",
     )
     require(
         "/" in kubeflow.image,
@@ -71,17 +71,17 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
         or bool(_ACCELERATOR.fullmatch(kubeflow.accelerator)),
         "kubeflow.accelerator",
         kubeflow.accelerator,
-        "Vertex AI's name of one, such as NVIDIA_TESLA_T4",
+        "a Vertex AI accelerator type, such as NVIDIA_TESLA_T4",
     )
 
 
 def mount(config: PipelineConfig) -> PipelineConfig:
-    """The config with the directories of mounted buckets in place of their URIs.
+    """Replaces the URIs of buckets with the directories where they are mounted.
 
-    The dataset's stays: TFDS opens it.
+    `data.data_dir` stays a URI, since TFDS opens URIs itself.
 
     Args:
-      config: One that `check` has seen.
+      config: A config that passed `check`.
     """
     return dataclasses.replace(
         config,

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from msg_modules.runs.results import Results
 
 _DESCRIPTION = (
-    "Runs the pipeline on this machine: ingests images, trains the GAN, evaluates and"
-    " pushes its generator. What did not change is taken from the cache, and an"
-    " interrupted run resumes."
+    "Runs the pipeline on this machine: ingests images, trains the GAN, evaluates the"
+    " generator and pushes it. Unchanged steps are cache hits, and an interrupted run"
+    " resumes."
 )
 _DISK_FULL = re.compile("no space left|disk is full", re.IGNORECASE)
 _FAILED, _USAGE, _SIGNALLED = 1, 2, 128
@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Args:
-      argv: The arguments; None for the process's own.
+      argv: The arguments; None for `sys.argv`.
 
     Returns:
-      The exit status: 0 if the run finished, also if the generator was judged not
-      good enough and not pushed; 1 if it failed, 2 for wrong
-      arguments, 130 or 143 if Ctrl-C or SIGTERM interrupted it.
+      The exit status: 0 if the run finished, even if the generator was not blessed
+      and so not pushed; 1 if it failed; 2 for invalid arguments; 130 or 143 if
+      interrupted by Ctrl-C or SIGTERM.
     """
     try:
         args = flags.parse(
@@ -68,42 +68,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _USAGE
     except filelock.Timeout:
         console.fail(
-            f"Another run uses {config.pipeline_root!r}; wait for it to end, or give"
-            " this one another --pipeline-root."
+            f"Another run is using {config.pipeline_root!r}; wait for it to finish, or"
+            " choose another --pipeline-root."
         )
         return _FAILED
     except OSError as e:
         console.fail(str(e))
         return _FAILED
     except Interrupted as e:
-        console.fail(
-            "Interrupted. Run the same command again: it resumes with what was"
-            " finished."
-        )
+        console.fail("Interrupted. Run the same command again to resume.")
         return _SIGNALLED + e.signal_number
 
 
 def _check_alone(config: PipelineConfig) -> None:
     if cluster.find(config.train.strategy, config.train.workers):
         raise ConfigError(
-            "TF_CONFIG makes this process a part of a job, and a pipeline runs on its"
-            " own; unset TF_CONFIG here, and train the transformed examples with"
-            " `msg-gan train` in each process of the job."
+            "TF_CONFIG makes this process a worker of a distributed job, but the"
+            " pipeline runs in a single process; unset TF_CONFIG here, and run"
+            " `msg-gan train` on the transformed examples in each worker of the job."
         )
 
 
 def _check_local(config: PipelineConfig) -> None:
-    """Refuses URIs, of which a path would silently make a directory here."""
+    """Rejects URIs, which `pathlib` would silently turn into local directories."""
     for field, path in (
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
     ):
-        require(path is None or "://" not in path, field, path, "a directory, no URI")
+        require(
+            path is None or "://" not in path,
+            field,
+            path,
+            "a local directory, not a URI",
+        )
 
 
 def _absolute(config: PipelineConfig) -> PipelineConfig:
-    """The same config, with paths that hold in any working directory."""
+    """Makes paths independent of the working directory."""
     return dataclasses.replace(
         config,
         pipeline_root=str(pathlib.Path(config.pipeline_root).absolute()),
@@ -118,12 +120,11 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
 
 
 def _absolute_path(path: str | None) -> str | None:
-    """A path that may be a URI, or not be given, made absolute."""
     return path if path is None or "://" in path else os.path.abspath(path)
 
 
 def _make_writable(config: PipelineConfig) -> None:
-    """Finds out now, and not after the training, that a place cannot be written."""
+    """Checks that all output directories are writable, before hours of training."""
     for field, path in (
         ("pipeline_root", pathlib.Path(config.pipeline_root)),
         ("serving_dir", config.serving_path),
@@ -139,15 +140,15 @@ def _make_writable(config: PipelineConfig) -> None:
             probe.unlink()
         except OSError as e:
             raise ConfigError(
-                f"{field} is {str(path)!r}, which cannot be written"
-                f" ({e.strerror}); name a directory that can."
+                f"{field} is {str(path)!r}, which is not writable ({e.strerror});"
+                " choose a writable directory."
             ) from e
 
 
 def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:
     start = time.monotonic()
     console.say("Loading TensorFlow and TFX ...")
-    # Here and not above: these take half a minute, and `--help` needs none.
+    # Imported late: loading these takes a while, and `--help` needs none of it.
     from msg_modules.runs import results
     from msg_modules.training.distribution import configure_devices
     from pipeline import datasets
@@ -180,11 +181,10 @@ def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:
 def _explain(
     component: str, error: Exception, pipeline_root: str, verbose: bool
 ) -> int:
-    """Says in one line what went wrong in a component; returns the exit status."""
+    """Prints a one-line reason for a component's failure; returns the exit status."""
     if isinstance(error, Interrupted):
         console.fail(
-            f"Interrupted in {component}. Run the same command again: it resumes with"
-            " what was finished."
+            f"Interrupted in {component}. Run the same command again to resume."
         )
         return _SIGNALLED + error.signal_number
     if verbose:
@@ -192,53 +192,53 @@ def _explain(
     message = root_message(error)
     if _DISK_FULL.search(message):
         message = (
-            f"no space left on the disk of {pipeline_root!r}; free some and run the"
-            " same command again"
+            f"no space left on the disk of {pipeline_root!r}; free some space and run"
+            " the same command again to resume"
         )
     elif not verbose and not isinstance(error, (ConfigError, RunError)):
-        message += " (--verbose shows more)"
+        message += " (use --verbose for details)"
     console.fail(f"{component} failed: {message}")
     return _FAILED
 
 
 def _summarise(found: Results, seconds: float) -> None:
-    """Says where everything lies and what to do next."""
+    """Prints the paths of the results and suggests next steps."""
     from msg_modules.training import run_fn
 
     _say_verdict(found)
     served = found.pushed if found.pushed and found.pushed.exists() else None
     console.say(f"\nFinished in {seconds:.0f} s.")
     for name, path in (
-        ("Report, open it in a browser", found.report),
-        ("Sheet, real and generated", found.model_run / run_fn.SHEET_NAME),
+        ("Report (open in a browser)", found.report),
+        ("Real and generated samples", found.model_run / run_fn.SHEET_NAME),
         ("Loss curves", found.model_run / run_fn.CURVES_NAME),
-        ("Animation of the training", found.model_run / run_fn.ANIMATION_NAME),
+        ("Training animation", found.model_run / run_fn.ANIMATION_NAME),
         ("Samples, TensorBoard, stats", found.model_run),
-        ("All figures", found.metrics),
+        ("All metrics", found.metrics),
         ("Pushed generator", served),
     ):
         if path:
             console.say(f"  {name + ':':<31}{_short(path)}")
     if model := served or found.newest:
         console.say(
-            f"\nDraw from {'the' if served else 'the last blessed'} generator:\n"
+            f"\nSample from {'the' if served else 'the last blessed'} generator:\n"
             f"  uv run msg-gan sample --model {_short(model)}"
             " --num-images 64 --output grid.png"
         )
     if found.pushed and not served:
         console.say(
-            f"\n{_short(found.pushed)} was deleted after it was pushed, and stays"
-            f" deleted. To serve it again, copy {_short(found.pushed_copy)} there."
+            f"\n{_short(found.pushed)} was deleted after it was pushed and is not"
+            f" restored. To serve it again, copy {_short(found.pushed_copy)} there."
         )
     elif served and found.newest and found.newest != served:
         console.say(
-            f"\n{_short(found.newest)} is newer, and what a server takes; delete it to"
-            " serve the generator of this run."
+            f"\n{_short(found.newest)} is newer, so a server loads that version; delete"
+            " it to serve the generator of this run."
         )
 
 
 def _say_verdict(found: Results) -> None:
-    """Says how good the generator is, and whether it was pushed."""
+    """Prints how good the generator is, and whether it was pushed."""
     from msg_modules.metrics import summary
 
     for line in summary.lines(found.evaluation):
@@ -247,11 +247,11 @@ def _say_verdict(found: Results) -> None:
         console.say("Blessed: the generator was pushed.")
         return
     reasons = ". ".join(found.evaluation["reasons"])
-    served = f" {_short(found.newest)} stays served." if found.newest else ""
-    console.warn(f"Not blessed, so the generator was not pushed. {reasons}.{served}")
+    served = f" {_short(found.newest)} remains in service." if found.newest else ""
+    console.warn(f"Not blessed: the generator was not pushed. {reasons}.{served}")
 
 
 def _short(path: pathlib.Path) -> str:
-    """The path as one would type it here."""
+    """The path relative to the working directory, if it is below it."""
     here = pathlib.Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""Running a pipeline in this process, and telling how it goes."""
+"""Runs a pipeline in this process and reports its progress."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from msg_modules.common import console
 
 
 class ComponentFailed(Exception):
-    """A component raised.
+    """A component raised an exception.
 
     Attributes:
-      component: Its id.
-      error: What it raised.
+      component: Id of the component.
+      error: The exception.
     """
 
     def __init__(self, component: str, error: Exception):
@@ -30,9 +30,9 @@ class ComponentFailed(Exception):
 
 
 class LocalDagRunner(tfx_runner.IrBasedRunner):
-    """TFX's LocalDagRunner, with a word before and after each component.
+    """TFX's LocalDagRunner, with a progress line before and after each component.
 
-    TFX's own runner is one method that reports by INFO logging only.
+    TFX's own runner is a single method that only logs at INFO level.
     """
 
     def run_with_ir(
@@ -40,14 +40,14 @@ class LocalDagRunner(tfx_runner.IrBasedRunner):
         pipeline: pipeline_pb2.Pipeline,
         run_options: pipeline_pb2.RunOptions | None = None,
     ) -> None:
-        """Runs the components one after the other.
+        """Runs the components sequentially.
 
         Args:
           pipeline: The compiled pipeline, components in topological order.
           run_options: Not supported.
 
         Raises:
-          ComponentFailed: If a component raises; later ones are not started.
+          ComponentFailed: If a component raises; the rest are not started.
         """
         del run_options
         runtime_parameter_utils.substitute_runtime_parameter(

@@ -150,8 +150,10 @@ def refusal(validate, train, evaluation):
         validate(train, evaluation)
     message = str(caught.value)
     assert len(message.splitlines()) == 1
-    assert message.startswith("The examples break their schema: ")
-    assert message.endswith("Fix the data, or describe it with --data.schema.")
+    assert message.startswith("The examples do not match their schema: ")
+    assert message.endswith(
+        "Fix the data, or set a matching schema with --data.schema."
+    )
     return message
 
 

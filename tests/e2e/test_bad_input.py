@@ -53,7 +53,7 @@ def _fails(
         (["--data.dataset", "fashion_mnits"], ["fashion_mnits", "fashion_mnist"]),
         (["--data.train-split", "trian"], ["trian", "train", "test"]),
         (["--data.train-split", "train[:90%"], ["train[:90%"]),
-        (["--data.eval-split", "test[600:]"], ["test[600:]", "no example"]),
+        (["--data.eval-split", "test[600:]"], ["test[600:]", "is empty"]),
         (["--data.data-dir", "/nowhere/tfds"], ["/nowhere/tfds"]),
         (["--data.schema", "/nowhere/schema.pbtxt"], ["/nowhere/schema.pbtxt"]),
         (["--serving-dir", "/dev/null/serving"], ["serving_dir", "/dev/null/serving"]),

@@ -39,7 +39,7 @@ def test_summary_names_figures_real_noise_and_decision(
         "metrics.json",
     ):
         assert words in run.output
-    (path,) = re.findall(r"All figures: +(\S+)", run.output)
+    (path,) = re.findall(r"All metrics: +(\S+)", run.output)
     figure = json.loads(pathlib.Path(path).read_text())["figures"]["frechet_28"]
     assert f"{figure['value']:.3f} ± {figure['std']:.3f}" in run.output
 
@@ -54,7 +54,7 @@ def test_not_blessed_is_not_pushed_and_a_finished_run(
     assert run.error == ""
     assert "Not blessed" in run.output
     assert "--evaluate.max-frechet" in run.output
-    assert f"serving/{before[-1]} stays served" in " ".join(
+    assert f"serving/{before[-1]} remains in service" in " ".join(
         run.output.replace("│", " ").split()
     )
     assert "Pushed generator:" not in run.output

@@ -436,7 +436,7 @@ def test_a_worker_that_fails_fails_the_step_with_its_own_message(
     ended = _run_trainer(job)
     assert ended.status == 1
     last = ended.output.strip().splitlines()[-1]
-    assert re.match(r"error: The job \S+ failed\. worker \d: .*100 .*images", last)
+    assert re.match(r"error: Job \S+ failed\. worker \d: .*100 .*images", last)
     assert not kubernetes.jobs
 
 

@@ -133,7 +133,7 @@ def test_a_data_dir_must_be_a_directory(tmp_path):
     for path in (file, file / "below", tmp_path / "missing"):
         message = refusal(sources.load_builder, "swatches", str(path))
         assert f"data.data_dir is {str(path)!r}" in message
-        assert "create it, or name" in message
+        assert "create it, or use" in message
     assert not (tmp_path / "missing").exists()
 
 
@@ -483,5 +483,5 @@ def test_what_is_no_split_is_refused_with_those_there_are(split, garments):
 def test_an_empty_slice_is_refused(split, garments):
     message = refusal(sources.resolve_split, garments, split, None)
 
-    assert f"The split {split!r} of garments/2.0.0 holds no example" in message
+    assert f"The split {split!r} of garments/2.0.0 is empty" in message
     assert "larger slice" in message

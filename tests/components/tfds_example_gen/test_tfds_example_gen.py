@@ -253,7 +253,7 @@ def test_the_wrong_kind_of_dataset_is_not_to_be_prepared_again(ingest, tmp_path)
         ({"dataset": "fashion_mnits"}, ["'fashion_mnits'", "Did you mean fashion_mn"]),
         ({"dataset": "swatches:9.9.9"}, ["'swatches:9.9.9'", "only: 2.1.0"]),
         ({"train_split": "valid"}, ["'valid'", "its splits are test, train"]),
-        ({"eval_split": "test[:"}, ["'test[:'", "like train[:90%]"]),
+        ({"eval_split": "test[:"}, ["'test[:'", "such as train[:90%]"]),
         ({"train_split": "train[:99]"}, ["'train[:99]'", "30 examples"]),
         ({"eval_split": "test[5:5]"}, ["'test[5:5]'", "choose a larger slice"]),
     ],
@@ -283,7 +283,7 @@ def test_a_directory_that_is_none_is_refused_until_it_is_there(
     message = refusal(ingest, "swatches", path if where == "data_dir" else None)
 
     assert f"{where} is {str(path)!r}, which is not a directory" in message
-    assert "create it, or name" in message
+    assert "create it, or use" in message
     path.unlink()
     shutil.copytree(swatches_dir, path)
     assert_ingests(ingest, path)
@@ -293,7 +293,7 @@ def test_a_data_dir_that_cannot_be_written_is_refused(ingest, swatches_dir):
     message = refusal(ingest, "swatches", "/proc")
 
     assert "swatches/2.1.0 could not be prepared in '/proc'" in message
-    assert "name a directory that can be written with --data.data-dir" in message
+    assert "set --data.data-dir to a writable directory" in message
     assert_ingests(ingest, swatches_dir)
 
 

@@ -137,7 +137,7 @@ def test_waiting_has_an_end(
     words = ["wait", "run-1", "--timeout", "0.05", "--host", server.url]
     assert command.main(words) == 1
     line = _error(capsys)
-    assert "RUNNING after 0.05 seconds" in line
+    assert "RUNNING after 0.05 s" in line
     assert "(Trainer PENDING)" in line
     # Kubeflow says nothing of an image that is not there.
     assert "image" in line
@@ -232,7 +232,7 @@ def test_a_login_page_in_front(
 ) -> None:
     server.health = (200, "text/html", "<html>Log in to Your Account</html>")
     assert command.main(["status", "run-1", "--host", server.url]) == 1
-    assert "not as Kubeflow Pipelines" in _error(capsys)
+    assert "not a Kubeflow Pipelines API" in _error(capsys)
 
 
 def test_a_refused_run_is_told_in_the_servers_words(
@@ -243,7 +243,7 @@ def test_a_refused_run_is_told_in_the_servers_words(
     assert "the namespace is empty" in _error(capsys)
     server.refusal = (403, "User 'x' is not authorized")
     assert command.main(["status", "run-1", "--host", server.url]) == 1
-    assert "not authorized" in _error(capsys)
+    assert "User 'x' is not authorized" in _error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_refused_run_is_told_in_the_servers_words(
     [
         (["--param", "train_step=5"], ["train_step", "Did you mean train_steps?"]),
         (["--param", "train_steps=many"], ["train_steps=many", "NUMBER_INTEGER"]),
-        (["--param", "train_steps"], ["written like"]),
+        (["--param", "train_steps"], ["name=value"]),
         (["--pipeline-root", "/mnt/artifacts"], ["/mnt/artifacts", "minio://"]),
         (["--package", "/nowhere/p.yaml"], ["/nowhere/p.yaml", "compile"]),
         (["--host", "localhost:8888"], ["localhost:8888", "http://"]),

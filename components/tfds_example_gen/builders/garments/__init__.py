@@ -1,4 +1,4 @@
-"""Drawn clothes, an offline stand-in for Fashion-MNIST.
+"""Synthetic drawings of clothes, an offline stand-in for Fashion-MNIST.
 
 Importing this package registers the TFDS builder `garments`.
 """

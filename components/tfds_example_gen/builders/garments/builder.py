@@ -9,25 +9,25 @@ import tensorflow_datasets as tfds
 from .drawing import CLASS_NAMES, draw_garment
 
 _DESCRIPTION = """\
-Drawings of clothes in the format of Fashion-MNIST: 28x28 grey pictures of ten
-kinds of garment, light on black. A program draws them; none is a photograph,
-and none comes from Fashion-MNIST. They stand in for it where there is no
-network, to try out code, and say nothing about how well a model would do on
-real pictures. The classes are balanced, and the same version holds the same
-pictures wherever it is prepared.
+Synthetic drawings of clothes in the format of Fashion-MNIST: 28x28 grayscale
+images of ten kinds of garment, light on black. A program draws them; none is a
+photograph, and none comes from Fashion-MNIST. They stand in for it where there
+is no network, to try out code, and say nothing about how well a model would do
+on real images. The classes are balanced, and a given version contains the same
+images wherever it is prepared.
 """
 
-# The place of a split in this table goes into the seed of each of its pictures.
+# The index of a split in this table is part of the seed of each of its images.
 _EXAMPLES = {"train": 20_000, "test": 4_000}
 
 
 class Garments(tfds.core.GeneratorBasedBuilder):
-    """Draws pictures with the features and class names of `fashion_mnist`."""
+    """Draws images with the features and class names of `fashion_mnist`."""
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release: 20,000 and 4,000 drawings.",
-        "2.0.0": "All drawings are new, and each fills its picture.",
+        "2.0.0": "All drawings are new, and each fills its image.",
     }
 
     def _info(self) -> tfds.core.DatasetInfo:

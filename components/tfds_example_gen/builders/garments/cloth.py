@@ -1,4 +1,4 @@
-"""The tones and the weaves of cloth; 0 is the black background, 255 white."""
+"""Tones and weaves of cloth; 0 is the black background, 255 is white."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ _TURN = Image.Transpose.TRANSPOSE
 
 
 def shade(tone: int, change: float) -> int:
-    """Returns a tone made lighter or darker, kept within 12 to 250."""
+    """Returns a lighter or darker tone, clipped to [12, 250]."""
     return min(250, max(12, round(tone + change)))
 
 
@@ -42,13 +42,13 @@ def blotches(tone: int, dice: Dice) -> Image.Image:
 
 
 def stripes(tone: int, dice: Dice) -> Image.Image:
-    """Stripes across, or a few broad blocks."""
+    """Horizontal stripes, or a few broad blocks."""
     period = dice.roll(((1.8, 3.2), (3, 8), (3, 8), (16, 34)))
     return _printed(tone, _bars(period, dice), dice)
 
 
 def pinstripes(tone: int, dice: Dice) -> Image.Image:
-    """Stripes from top to bottom."""
+    """Vertical stripes."""
     return stripes(tone, dice).transpose(_TURN)
 
 
@@ -80,7 +80,7 @@ def _printed(tone: int, mask: Image.Image, dice: Dice) -> Image.Image:
 
 
 def _bars(period: float, dice: Dice) -> Image.Image:
-    """Returns a mask of bars across, `period` units apart."""
+    """Returns a mask of horizontal bars, `period` units apart."""
     start, width = dice.between(0, period), dice.between(0.3, 0.6) * period
     mask = _sheet(0)
     for index in range(-1, 1 + int(UNITS / period)):
@@ -91,4 +91,4 @@ def _bars(period: float, dice: Dice) -> Image.Image:
 
 _ALL = (melange, washed, blotches, stripes, pinstripes, checks, spots)
 WEAVES: dict[str, Callable[[int, Dice], Image.Image]] = {w.__name__: w for w in _ALL}
-"""Draws cloth of a main tone by the name that the patterns use."""
+"""Functions that draw cloth of a main tone, by their name in the patterns."""

@@ -1,4 +1,4 @@
-"""Random choices that come out alike on every machine and NumPy release."""
+"""Random choices that are reproducible across machines and NumPy releases."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -10,27 +10,27 @@ from PIL import Image
 T = TypeVar("T")
 
 Leeway = float | tuple[tuple[float, float], ...]
-"""A fixed number, or one left to the dice: in any of these ranges, low to high."""
+"""A fixed number, or ranges (low, high), one of which a number is drawn from."""
 
 
 def leeway(text: object) -> Leeway:
-    """Reads `3`, `2..4`, or alternatives of equal chance, `-60/20..40`."""
+    """Parses `3`, `2..4`, or equally likely alternatives such as `-60/20..40`."""
     parts = [part.partition("..") for part in str(text).split("/")]
     ranges = tuple((float(low), float(high or low)) for low, _, high in parts)
     return ranges[0][0] if len(set(ranges[0])) == len(ranges) == 1 else ranges
 
 
 class Dice:
-    """Draws choices from the uniform doubles of a generator.
+    """Makes random choices from a generator's uniform doubles.
 
-    NumPy may change how `uniform`, `choice` or `normal` use the bit stream, and
-    a compiler may fuse their arithmetic. Doubles in [0, 1) come straight from
-    the bits, and what follows is plain arithmetic, one rounding at a time.
+    NumPy may change how `uniform`, `choice` or `normal` consume the bit stream, and
+    compilers may fuse their arithmetic. Doubles in [0, 1) come straight from the bits,
+    and everything else here is plain arithmetic, rounded after each operation.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        # In blocks, since a call costs more than the numbers.
+        # In blocks, since the cost of a call dominates.
         blocks = iter(lambda: rng.random(64).tolist(), None)
         self._random = chain.from_iterable(blocks).__next__
 
@@ -53,7 +53,7 @@ class Dice:
         return self.between(*number[int(len(number) * self._random())])
 
     def weigh(self, weights: Mapping[T, float]) -> T:
-        """Returns a key of the mapping, as likely as its weight."""
+        """Returns a key of the mapping, with probability proportional to its weight."""
         place = sum(weights.values()) * self._random()
         for option, weight in weights.items():
             place -= weight

@@ -1,4 +1,4 @@
-"""Draws one garment of any class; needs neither TensorFlow nor a network."""
+"""Draws one garment of any class; needs neither TensorFlow nor network access."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from .light import develop
 from .patterns import CLASSES, PARTS, PATTERNS, Layer, Pattern
 
 CLASS_NAMES = tuple(CLASSES)
-"""The names and the order of Fashion-MNIST."""
+"""Class names, in the order of Fashion-MNIST."""
 
 
 def draw_garment(label: int, rng: np.random.Generator) -> np.ndarray:
@@ -21,15 +21,15 @@ def draw_garment(label: int, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         label: Its class, an index into `CLASS_NAMES`.
-        rng: Decides everything else; a generator in the same state gives the
-            same picture.
+        rng: Determines everything else; a generator in the same state gives the
+            same image.
 
     Returns:
         uint8 `[28, 28, 1]`, the garment in light tones on a background of 0. The
-        same with NumPy 1.26 and 2.x, and with Pillow from 11.2 on.
+        same with NumPy 1.26 and 2.x, and with Pillow 11.2 or newer.
 
     Raises:
-        ValueError: If there is no such class.
+        ValueError: If the class does not exist.
     """
     if not 0 <= label < len(CLASS_NAMES):
         raise ValueError(f"label is {label}, wanted 0 to {len(CLASS_NAMES) - 1}")
@@ -39,7 +39,7 @@ def draw_garment(label: int, rng: np.random.Generator) -> np.ndarray:
 
 
 class _Frame(NamedTuple):
-    """Where a part goes: a stretch about the origin, then a shift."""
+    """Placement of a part: scaling about the origin, then a shift."""
 
     scale_x: float = 1.0
     scale_y: float = 1.0
@@ -61,14 +61,14 @@ class _Tailor:
         self._canvas = Canvas(dice.between(-0.025, 0.025), dice.between(-0.02, 0.02))
 
     def sew(self) -> Canvas:
-        """Draws the whole garment."""
+        """Draws the garment."""
         self._lay(self._pattern.layers, _Frame())
         if self._weave != "plain":
             self._canvas.dye(WEAVES[self._weave](self._tone, self._dice))
         return self._canvas
 
     def _lay(self, layers: Iterable[Layer], frame: _Frame) -> None:
-        """Draws layers in their order, those that chance does not leave out."""
+        """Draws layers in order, except those left out by chance."""
         dice = self._dice
         for layer in layers:
             if layer.chance < 1 and not dice.chance(layer.chance):
@@ -119,7 +119,7 @@ def _mirrored(points: list[Point], how: str | None) -> list[list[Point]]:
 
 
 def _smooth(points: list[Point]) -> list[Point]:
-    """Returns an open curve through the points, rounded by one more between each."""
+    """Returns an open curve through the points, with one more between each pair."""
     if len(points) < 3:
         return points
     padded = [points[0], *points, points[-1]]
@@ -127,7 +127,7 @@ def _smooth(points: list[Point]) -> list[Point]:
     for before, start, end, after in zip(
         padded, points, points[1:], padded[3:], strict=False
     ):
-        # The middle of a Catmull-Rom spline.
+        # The midpoint of a Catmull-Rom spline segment.
         x = (9 * (start[0] + end[0]) - before[0] - after[0]) / 16
         y = (9 * (start[1] + end[1]) - before[1] - after[1]) / 16
         curve += (start, (x, y))

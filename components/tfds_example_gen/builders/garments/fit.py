@@ -1,4 +1,4 @@
-"""From the drawn size of a pattern to the size of one garment."""
+"""Maps the drawn size of a pattern to the size of one garment."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ _FOOT = 27
 
 @dataclass(frozen=True)
 class Grading:
-    """How much the garments cut from one pattern differ, in units.
+    """How garments of one pattern vary in size, in pattern units.
 
     Attributes:
-        rows: For some of the drawn heights, from low values to high ones, the
-            height it goes to and the width there as a share of the drawn one.
-        size: The width of the whole as a share of the drawn one.
-        sole: How thick a shoe's sole is under the ball; 0 if it is no shoe.
-        heel: How much higher than the ball the heel of the foot stands.
+        rows: For some of the drawn heights, in ascending order: the height each maps
+            to, and the width there relative to the drawn one.
+        size: Overall width, relative to the drawn one.
+        sole: Thickness of a shoe's sole under the ball of the foot; 0 if not a shoe.
+        heel: Height of the foot's heel above its ball.
     """
 
     rows: tuple[tuple[float, Leeway, Leeway], ...]
@@ -28,7 +28,7 @@ class Grading:
 
 
 class Fit:
-    """The measures of one garment."""
+    """The measurements of one garment."""
 
     def __init__(self, grading: Grading, dice: Dice) -> None:
         size = dice.roll(grading.size)
@@ -40,12 +40,12 @@ class Fit:
         self._spring = dice.between(0.1, 0.9)
 
     def place(self, x: float, y: float) -> Point:
-        """Returns where a point of the pattern goes, in units of the canvas.
+        """Maps a point of the pattern to the canvas, in pattern units.
 
         Args:
             x: From the middle to the right.
-            y: From the top down. In a shoe instead upwards from what the foot
-                stands on; there -1 is the ground, however far down.
+            y: From the top down. For shoes, from the surface that the foot stands on
+                upwards; -1 is always the ground.
         """
         height, width = self._grade(max(y, 0) if self._sole else y)
         if not self._sole:
@@ -54,7 +54,7 @@ class Fit:
         return x * width, _GROUND - (bed + height if y >= 0 else bed * (1 + y))
 
     def _grade(self, y: float) -> Point:
-        """Returns the new height and the width there, on a line between two rows."""
+        """Returns the new height and relative width, interpolated between two rows."""
         low = high = self._rows[0]
         for high in self._rows:
             if y <= high[0]:
@@ -67,9 +67,9 @@ class Fit:
         return height, low[2] + share * (high[2] - low[2])
 
     def _bed(self, share: float) -> float:
-        """Returns how far above the ground a foot stands, from toe (0) to heel (1)."""
+        """Returns the foot's height above the ground, from toe (0) to heel (1)."""
         if share < 0.15:
             return self._sole + self._spring * (1 - share / 0.15)
-        # A straight ramp with its two ends rounded off.
+        # A straight ramp with rounded ends.
         climb = min(1.0, max(0.0, share - 0.33) / 0.5)
         return self._sole + self._heel * climb * climb * (3 - 2 * climb)

@@ -1,4 +1,4 @@
-"""Reads `patterns.yaml`, which says what every garment looks like."""
+"""Loads `patterns.yaml`, which describes what each garment looks like."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from .dice import Leeway, leeway
 from .fit import Grading
 
 Spot = tuple[Leeway, Leeway]
-"""The x and the y of a point."""
+"""x and y of a point."""
 
 
 def _value(given: object) -> Any:
-    """Reads a word, a number with its leeway, or two of those around a comma."""
+    """Parses a word, a number or range, or a comma-separated pair of those."""
     text = str(given)
     if text.isalpha():
         return text
@@ -25,12 +25,12 @@ def _value(given: object) -> Any:
 
 @dataclass(frozen=True)
 class Layer:
-    """Something laid over what is there already; `patterns.yaml` explains it.
+    """A layer drawn over the previous ones; fields are explained in `patterns.yaml`.
 
     Attributes:
-        tool: Which method of the canvas to use, or `pick`.
-        curves: The points to use it on.
-        parts: What to pick from, by weight.
+        tool: Canvas method to use, or `pick`.
+        curves: Points to pass to it.
+        parts: For `pick`, the weight of each part.
     """
 
     tool: str
@@ -49,7 +49,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Pattern:
-    """All garments of one cut: the tones of their cloth, its weaves by weight."""
+    """Garments of one cut: tones, weaves by weight, sizes and layers."""
 
     tone: Leeway
     weaves: Mapping[str, float]
@@ -68,7 +68,7 @@ def _layers(given: list[dict[str, Any]]) -> tuple[Layer, ...]:
 
 
 def _layer(tool: tuple[str, Any], *options: tuple[str, Any]) -> Layer:
-    """Reads a layer, its tool first; a misspelt option is an error."""
+    """Parses a layer, tool first; a misspelled option raises a TypeError."""
     name, what = tool
     given = {key: _value(value) for key, value in options}
     if name == "pick":
@@ -79,6 +79,6 @@ def _layer(tool: tuple[str, Any], *options: tuple[str, Any]) -> Layer:
 
 _DATA = yaml.safe_load(Path(__file__).with_name("patterns.yaml").read_text("utf-8"))
 CLASSES: dict[str, dict[str, float]] = _DATA["classes"]
-"""The patterns of every class, by weight."""
+"""The patterns of each class, by weight."""
 PATTERNS = {name: _pattern(**given) for name, given in _DATA["patterns"].items()}
 PARTS = {name: _layers(given) for name, given in _DATA["parts"].items()}
