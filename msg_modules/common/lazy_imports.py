@@ -17,11 +17,13 @@ from collections.abc import Sequence
 # What TFX, TFDV and Beam import at their top and this project seldom or never uses.
 TFX_EXTRAS = (
     "IPython",
+    "docker",
     "google.cloud.bigquery",
     "google.cloud.bigquery_storage_v1",
     "google.cloud.pubsub",
     "keras._tf_keras.keras.wrappers",
     "keras.wrappers",
+    "matplotlib",
     "matplotlib.pyplot",
     "sklearn",
     "sklearn.metrics",
@@ -81,7 +83,8 @@ class _LazyLoader(importlib.abc.Loader):
                     self._started = True
                     self._loader.exec_module(module)
                     self._finished = True
-                    del module.__getattr__
+                    if module.__getattr__ is load:  # and not one of its own
+                        del module.__getattr__
             if self._finished:
                 return getattr(module, attribute)
             raise AttributeError(attribute)  # As in any half-imported module.
