@@ -64,7 +64,7 @@ def start(pipeline: Pipeline) -> Iterator[Callable[..., subprocess.Popen]]:
 
 def _read_url(process: subprocess.Popen) -> str:
     for line in process.stdout:
-        if match := re.match(r"http://127\.0\.0\.1:\d+", line):
+        if match := re.search(r"http://127\.0\.0\.1:\d+", line):
             return match[0]
     raise AssertionError(f"It ended with {process.wait()}.")
 

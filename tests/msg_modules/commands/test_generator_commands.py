@@ -321,7 +321,7 @@ def test_info_tells_what_a_user_has_to_know(
     loaded = tf.saved_model.load(str(serving_dir / "7"))
     variables = loaded.signatures["serving_default"].variables
     count = sum(int(np.prod(variable.shape)) for variable in variables)
-    assert f"{count:,} numbers" in text
+    assert re.search(rf"parameters +{count:,}\n", text)
     assert f"by TensorFlow {tf.__version__}" in text
 
 

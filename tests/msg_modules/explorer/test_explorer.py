@@ -278,7 +278,7 @@ def test_a_port_that_is_taken_is_named(
 
         status, line = _fails(capsys, "--model", serving_dir, "--port", port)
 
-    assert (status, f":{port} cannot be listened on" in line) == (1, True)
+    assert (status, f"Cannot listen on 127.0.0.1:{port}" in line) == (1, True)
     assert "another --port" in line
     assert _fails(capsys, "--model", serving_dir, "--port", 70000)[0] == 2
 

@@ -413,7 +413,7 @@ def test_a_port_that_is_taken_is_told(
         status = cli.main(["serve", "--model", str(serving_dir), "--port", str(port)])
 
     assert status == 1
-    assert f"127.0.0.1:{port} cannot be listened on" in capsys.readouterr().err
+    assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
