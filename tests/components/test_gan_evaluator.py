@@ -371,7 +371,7 @@ def test_a_damaged_model(judge, tmp_path: pathlib.Path) -> None:
     (tmp_path / "other" / "saved_model.pb").write_bytes(b"no protobuf")
     outputs = judge(tmp_path / "other")
     assert not outputs.metrics["blessed"]
-    assert "damaged" in outputs.metrics["reasons"][0]
+    assert "corrupt" in outputs.metrics["reasons"][0]
 
 
 def test_is_compared_with_the_newest_pushed_version(

@@ -225,8 +225,8 @@ def test_real_images_are_shown_as_they_come(url: str, training_images: np.ndarra
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("image?latent=1,2", 400, "[1, 2]; this generator takes [N, 8]"),
-        ("image?latent=a", 400, "no array of numbers"),
+        ("image?latent=1,2", 400, "[1, 2]; it must be [N, 8]"),
+        ("image?latent=a", 400, "not an array of numbers"),
         ("image?latent=1,2,3,4,5,6,7,nan", 400, "NaN"),
         ("map?latent=1,2,3,4,5,6,7,8&across=0&up=3", 400, "0 to 2"),
         ("samples?num_images=257&seed=0&truncation=1", 422, "256"),

@@ -161,7 +161,7 @@ ROW = [0.5] * 8
         (_post(b"{}"), 400, "either 'instances' or 'inputs'"),
         (_post(b'{"instances": []}'), 400, "between 1 and 40"),
         (_post(b'{"instances": [[1, 2]]}'), 400, "takes [N, 8]"),
-        (_post(b'{"instances": [[1], [1, 2]]}'), 400, "no array of numbers"),
+        (_post(b'{"instances": [[1], [1, 2]]}'), 400, "not an array of numbers"),
         (_post(b'{"instances": [["a"]]}'), 400, "valid number"),
         (_post(b'{"instances": [[true, 1, 1, 1, 1, 1, 1, 1]]}'), 400, "number"),
         (_post(b'{"instances": [[NaN, 1, 1, 1, 1, 1, 1, 1]]}'), 400, "NaN"),
