@@ -318,10 +318,10 @@ def test_states_what_the_figures_were_made_of(judge, inputs: Inputs) -> None:
     ("draw", "words"),
     [
         (draw_noise, ["Coverage", "--evaluate.min-coverage"]),
-        (draw_one_class, ["classes", "--evaluate.max-class-distance"]),
+        (draw_one_class, ["Class distance", "--evaluate.max-class-distance"]),
         (draw_constant, ["same", "collapsed"]),
         (draw_nan, ["NaN", "image_7"]),
-        (draw_too_bright, ["beyond [-1, 1]", "image_"]),
+        (draw_too_bright, ["must be in [-1, 1]", "image_"]),
         (draw_wrong_shape, ["image_28", "27", "28"]),
         (draw_too_many, ["image_7", "201", "200"]),
     ],
