@@ -156,7 +156,7 @@ def test_a_person_explores(
 
     # What is shown is what is saved: scales beside each other, 280 pixels each.
     path = page.download("download-image", downloads)
-    assert path.name == "seed-0-image-1-moved.png"
+    assert path.name == "seed-0-image-1-edited.png"
     saved = np.asarray(PIL.Image.open(path))[::10, 576::10]
     np.testing.assert_array_equal(saved, _pixels(page.source("scale-2")))
     page.after(page.find("back").click)
