@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.fail(str(e))
         return 1
     except Interrupted as e:
-        console.fail("Interrupted. Run the same command again; training resumes.")
+        console.fail("Interrupted; rerun the same command to resume training.")
         return 128 + e.signal_number
     except KeyboardInterrupt:
         console.fail("Interrupted; nothing was written.")

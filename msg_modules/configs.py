@@ -217,7 +217,7 @@ class TrainConfig:
             self.replicas is None or self.strategy == "mirrored",
             "train.replicas",
             self.replicas,
-            "given together with --train.strategy mirrored",
+            "used with --train.strategy mirrored",
         )
         require(
             self.workers is None or self.workers > 0,
@@ -229,13 +229,13 @@ class TrainConfig:
             self.workers is None or self.strategy in ("auto", "multi_worker"),
             "train.workers",
             self.workers,
-            "given together with --train.strategy auto or multi_worker",
+            "used with --train.strategy auto or multi_worker",
         )
         require(
             not self.allow_changed or self.checkpoint_dir is not None,
             "train.allow_changed",
             self.allow_changed,
-            "given together with --train.checkpoint-dir",
+            "used with --train.checkpoint-dir",
         )
 
 
