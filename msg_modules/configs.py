@@ -147,7 +147,8 @@ class TrainConfig:
     checkpoint_dir: str | None = None
     """Directory to save this training to and resume it from; refused if it holds a
     training with other settings, images or code. Default: one directory per
-    combination of these, in `checkpoints` under the pipeline root."""
+    combination of these, in `checkpoints` under the pipeline root or, for `msg-gan
+    train`, in --checkpoints."""
 
     allow_changed: bool = False
     """Resume from `checkpoint_dir` even if settings, images or code have changed."""

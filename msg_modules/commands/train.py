@@ -19,7 +19,7 @@ def train(
     checkpoints: pathlib.Path | None = None,
     code: str = "",
 ) -> None:
-    """Trains on transformed examples without a pipeline, or as a worker of TF_CONFIG.
+    """Trains without a pipeline, alone or as one process of a TF_CONFIG cluster.
 
     Rerun the same command to resume from the last checkpoint.
 

@@ -225,12 +225,12 @@ class _Loop:
             where = (
                 f" The last good checkpoint, of step {kept:,}, is in {self._work_dir};"
                 f" use --train.divergence-retries {allowed + 3} to resume from it with"
-                " lower learning rates, or"
+                " lower learning rates, or use"
                 if kept
-                else ""
+                else " Use"
             )
             raise RunError(
-                f"{diverged}{tried}.{where} use a lower"
+                f"{diverged}{tried}.{where} a lower"
                 " --train.generator-learning-rate and"
                 " --train.discriminator-learning-rate."
             ) from diverged
