@@ -14,7 +14,7 @@ _PERFECT = 0.99
 # of a report of 50 steps of 64 images.
 _CHANCE_MARGIN = 0.025
 # Spread of the samples relative to the training images. It is above 0.5 for samples of
-# a single class of Fashion-MNIST, and near 0 for samples of a single item.
+# a single class of Fashion-MNIST, and near 0 for a single garment.
 _ALIKE = 0.25
 _COMPARED_IMAGES = 1000
 
