@@ -1,12 +1,12 @@
-"""The MSG-GAN: preprocessing, networks, losses, training, export."""
+"""The MSG-GAN: data, networks, training, export, evaluation and serving."""
 
 import os
 
 from msg_modules.common import lazy_imports
 
-# TensorFlow takes oneDNN's convolutions by itself only on CPUs with AVX512-VNNI
-# or AMX. On others they are quicker as well, most of all backwards and with few
-# channels; TensorFlow reads this once, when it is imported.
+# By default, TensorFlow uses oneDNN's convolutions only on CPUs with AVX512-VNNI or
+# AMX. They are faster on other CPUs too, most of all in the backward pass and with few
+# channels. TensorFlow reads the variable once, on import.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 lazy_imports.install()

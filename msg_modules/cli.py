@@ -1,4 +1,4 @@
-"""The command `msg-gan`: pictures of data, training and generator; training alone."""
+"""The `msg-gan` command."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ for _command in (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status.
+    """Runs the command and returns its exit status.
 
     Args:
-      argv: The arguments; None for the process's own.
+      argv: Arguments; None for `sys.argv[1:]`.
     """
     console.quiet_libraries()
     try:
         app.cli(
             prog="msg-gan",
-            description="Sample, inspect, evaluate, convert and serve a pushed"
-            " generator; look at its training images; train without a pipeline.",
+            description="Sample, explore, evaluate, convert and serve a pushed"
+            " generator; render its training images; train without a pipeline.",
             args=sys.argv[1:] if argv is None else list(argv),
         )
     except ConfigError as e:
         console.fail(str(e))
         return 2
     except (OSError, RunError) as e:
-        # The file system's own words, such as `File name too long`, are clear.
+        # The operating system's messages, such as `File name too long`, are clear.
         console.fail(str(e))
         return 1
     except Interrupted as e:
-        console.fail("Interrupted. Run the same command again; training resumes.")
+        console.fail("Interrupted; rerun the same command to resume training.")
         return 128 + e.signal_number
     except KeyboardInterrupt:
         console.fail("Interrupted; nothing was written.")

@@ -1,7 +1,6 @@
-"""The settings of the networks and of their training.
+"""Settings: networks, training, classifier, evaluation and serving.
 
-Nothing here imports TensorFlow, so that a command line can show the defaults
-at once.
+Nothing here imports TensorFlow, so `--help` is fast.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from msg_modules.common.errors import ConfigError
 
 
 def require(condition: bool, field: str, seen: object, wanted: str) -> None:
-    """Raises a `ConfigError` that names the field and what it must be."""
+    """Raises a `ConfigError` naming the field, its value and what it must be."""
     if not condition:
         raise ConfigError(f"{field} is {seen!r}; it must be {wanted}.")
 
 
 def to_flags(name: str, config: ModelConfig | TrainConfig) -> list[str]:
-    """The settings as flags of a command; what is a default is left out.
+    """Converts settings to command-line flags, omitting defaults.
 
     Args:
-      name: What the command calls the settings, `model` or `train`.
+      name: Prefix of the flags, `model` or `train`.
       config: The settings.
 
     Returns:
-      The words of a command line.
+      The command-line arguments.
     """
     flags = []
     for field in dataclasses.fields(config):
@@ -45,13 +44,13 @@ Network = Literal["compact", "tutorial"]
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The generator and the discriminator."""
+    """Network settings."""
 
     network: Network = "compact"
-    """`compact`: small and quick; `tutorial`: the article's networks."""
+    """`compact`: small and fast; `tutorial`: the networks of the article."""
 
     latent_dim: int = 16
-    """Length of the latent vector that the generator draws from."""
+    """Length of the generator's latent vector."""
 
     def __post_init__(self) -> None:
         require(self.latent_dim > 0, "model.latent_dim", self.latent_dim, ">= 1")
@@ -59,13 +58,13 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """The training loop."""
+    """Training settings."""
 
     steps: int = 1500
     """Training steps; each updates both networks once."""
 
     batch_size: int = 64
-    """Images per replica and step. The global batch is this times the number
+    """Batch size per replica. The global batch size is this times the number
     of replicas."""
 
     loss: Literal[
@@ -76,7 +75,7 @@ class TrainConfig:
         "relativistic",
         "wasserstein",
     ] = "non_saturating"
-    """Adversarial loss. `wasserstein` needs the gradient penalty, 10 or so."""
+    """Adversarial loss. `wasserstein` needs `gradient_penalty`, e.g. 10."""
 
     generator_learning_rate: float = 1e-3
     """Adam's learning rate for the generator."""
@@ -85,93 +84,96 @@ class TrainConfig:
     """Adam's learning rate for the discriminator."""
 
     beta_1: float = 0.0
-    """Adam's decay rate of the first moment, for both networks."""
+    """Adam's beta_1, for both networks."""
 
     beta_2: float = 0.99
-    """Adam's decay rate of the second moment, for both networks."""
+    """Adam's beta_2, for both networks."""
 
     r1_gamma: float = 0.5
-    """Weight of the R1 gradient penalty on real images; 0 turns it off."""
+    """Weight of the R1 gradient penalty on real images; 0 disables it."""
 
     r2_gamma: float = 0.0
-    """Weight of the R2 gradient penalty on generated images; 0 turns it off."""
+    """Weight of the R2 gradient penalty on generated images; 0 disables it."""
 
     gradient_penalty: float = 0.0
-    """Weight of WGAN-GP's gradient penalty between real and generated images;
-    0 turns it off."""
+    """Weight of the WGAN-GP gradient penalty, on mixtures of real and generated
+    images; 0 disables it."""
 
     penalty_interval: int = 16
-    """Apply the penalties every so many steps, multiplied by as much."""
+    """Apply the gradient penalties every N steps, scaled by N (lazy
+    regularization)."""
 
     ema_half_life: int = 2000
-    """Half-life, in images, of the moving average of the generator's weights
-    that is exported; 0 exports the weights as they are."""
+    """Half-life, in images, of the exponential moving average of the generator's
+    weights, which is what is exported; 0 exports the raw weights."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """What the layers calculate in. `bfloat16` is quicker on CPUs with AMX and on
-    GPUs that have it; weights, logits, losses and what is exported stay float32."""
+    """Compute precision of the layers. `bfloat16` is faster on CPUs with AMX and on
+    GPUs that support it; weights, logits, losses and the exported model stay
+    float32."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"] = "auto"
-    """`auto`: `multi_worker` where TF_CONFIG names several processes, or else all
-    GPUs of this machine, or one device; `mirrored`: several replicas, on GPUs
-    or, with `replicas`, on logical CPU devices; `multi_worker`: all devices of
-    all processes that TF_CONFIG names; `tpu`: the TPU that TPU_NAME names."""
+    """`auto`: `multi_worker` if TF_CONFIG names several processes, else all GPUs of
+    this machine, else one device; `mirrored`: several replicas, on GPUs or, with
+    `replicas`, on logical CPU devices; `multi_worker`: all devices of all processes
+    in TF_CONFIG; `tpu`: the TPU that TPU_NAME names."""
 
     replicas: int | None = None
-    """Number of replicas for `mirrored`. Default: one for each GPU."""
+    """Number of replicas for `mirrored`. Default: one per GPU."""
 
     workers: int | None = None
-    """Number of processes of `multi_worker`: on Kubeflow the Trainer's step starts
-    a pod for each; elsewhere TF_CONFIG must name as many. Default: what TF_CONFIG
-    names, and one pod on Kubeflow."""
+    """Number of processes for `multi_worker`. On Kubeflow, the Trainer step starts
+    one pod per process; elsewhere, TF_CONFIG must name this many. Default: as many
+    as TF_CONFIG names; one pod on Kubeflow."""
 
     seed: int = 0
-    """Seed of the weights, the latents and the order of the images."""
+    """Seed for weight initialization, latents and shuffling."""
 
     report_every: int = 50
-    """Steps between two reports of the losses."""
+    """Report the losses every N steps."""
 
     sample_every: int = 250
-    """Steps between two sheets of samples from the same latents."""
+    """Write a sample sheet, always from the same latents, every N steps."""
 
     checkpoint_every: int = 500
-    """Steps between two checkpoints, from which an interrupted run resumes."""
+    """Save a checkpoint, from which an interrupted run resumes, every N steps."""
 
     checkpoint_seconds: float = 60.0
-    """Seconds between two checkpoints, if that comes before `checkpoint_every`."""
+    """Also save a checkpoint if the last one is this many seconds old."""
 
     checkpoint_keep: int = 3
-    """How many checkpoints are kept, the newest ones."""
+    """Number of checkpoints to keep."""
 
     checkpoint_dir: str | None = None
-    """Directory of this one training, from which it resumes; other settings, images
-    or code are refused. Default: a directory for each of these, in
-    `checkpoints` under the pipeline root."""
+    """Directory to save this training to and resume it from; refused if it holds a
+    training with other settings, images or code. Default: one directory per
+    combination of these, in `checkpoints` under the pipeline root or, for `msg-gan
+    train`, in --checkpoints."""
 
     allow_changed: bool = False
-    """Go on in `checkpoint_dir` with other settings, images or code."""
+    """Resume from `checkpoint_dir` even if settings, images or code have changed."""
 
     divergence_retries: int = 0
-    """How often a training with a NaN or infinite loss or gradient goes back to
-    the last good checkpoint and on with half the learning rates."""
+    """How many times to roll back to the last good checkpoint and halve the learning
+    rates when a loss, gradient or weight becomes NaN or infinite."""
 
     deterministic: bool = False
-    """The same weights to the last bit from each run on this machine, interrupted
-    or not, on one device; may be slower."""
+    """Bit-for-bit reproducible weights across runs on this machine, interrupted or
+    not, on one device; may be slower."""
 
     @property
     def starts_job(self) -> bool:
-        """Whether it is several pods that train, on Kubeflow."""
+        """Whether training on Kubeflow is a job of several pods."""
         return (self.workers or 1) > 1
 
     @property
     def has_penalty(self) -> bool:
-        """Whether the discriminator's gradient is penalised."""
+        """Whether any gradient penalty is enabled."""
         return self.r1_gamma > 0 or self.r2_gamma > 0 or self.gradient_penalty > 0
 
     @property
     def exports_copy(self) -> bool:
-        """Whether the exported generator is another one than the trained one."""
+        """Whether the exported generator is a separate copy of the trained one."""
         return self.ema_half_life > 0 or self.precision != "float32"
 
     def __post_init__(self) -> None:
@@ -216,7 +218,7 @@ class TrainConfig:
             self.replicas is None or self.strategy == "mirrored",
             "train.replicas",
             self.replicas,
-            "given together with --train.strategy mirrored",
+            "used with --train.strategy mirrored",
         )
         require(
             self.workers is None or self.workers > 0,
@@ -228,34 +230,34 @@ class TrainConfig:
             self.workers is None or self.strategy in ("auto", "multi_worker"),
             "train.workers",
             self.workers,
-            "given together with --train.strategy auto or multi_worker",
+            "used with --train.strategy auto or multi_worker",
         )
         require(
             not self.allow_changed or self.checkpoint_dir is not None,
             "train.allow_changed",
             self.allow_changed,
-            "given together with --train.checkpoint-dir",
+            "used with --train.checkpoint-dir",
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierConfig:
-    """The classifier in whose features generated images are judged."""
+    """Settings of the classifier that provides the features for the metrics."""
 
     epochs: int = 4
-    """Passes over the training images."""
+    """Training epochs."""
 
     batch_size: int = 128
-    """Images in each step."""
+    """Batch size."""
 
     learning_rate: float = 2e-3
-    """Adam's learning rate at the start; it falls to 0."""
+    """Adam's initial learning rate; it decays to 0."""
 
     held_out: float = 0.1
-    """Share of the training images kept back to measure its accuracy."""
+    """Fraction of the training images held out to measure its accuracy."""
 
     seed: int = 0
-    """Seed of its weights and of the order of the images."""
+    """Seed for weight initialization and shuffling."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -271,40 +273,40 @@ class ClassifierConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """How a trained generator is judged, and what blesses it."""
+    """Evaluation settings, and the thresholds for a blessing."""
 
     num_images: int | None = None
-    """Images drawn for each seed, and test images to compare with. Default: as
-    many as there are test images, at most 10,000."""
+    """Images generated per seed, and test images to compare them with. Default: the
+    number of test images, at most 10,000."""
 
     num_seeds: int = 3
-    """Draw and measure this many times; the spread is the confidence."""
+    """Number of seeds to evaluate; the spread over them is the error bar."""
 
     seed: int = 0
-    """The first of these seeds."""
+    """First of these seeds."""
 
     baseline: Literal["serving_dir", "resolver", "none"] = "serving_dir"
-    """Where the last blessed generator is looked up, to compare with:
-    `serving_dir`: the newest pushed version; `resolver`: ML Metadata, by a
-    node of its own, not on Kubeflow; `none`: not compared."""
+    """Where to look up the last blessed generator, to compare with:
+    `serving_dir`: the newest pushed version; `resolver`: ML Metadata, through a
+    Resolver node, not on Kubeflow; `none`: no comparison."""
 
     max_frechet: float | None = None
-    """Bless no generator whose Frechet distance at 28x28 is larger."""
+    """Maximum Frechet distance at 28x28 for a blessing."""
 
     max_frechet_share: float | None = 0.25
-    """Bless no generator whose Frechet distance at 28x28 is more than this
-    share of what noise has."""
+    """Maximum Frechet distance at 28x28 for a blessing, as a fraction of that of
+    noise."""
 
     min_coverage: float | None = 0.05
-    """Bless no generator that covers a smaller share of the test images."""
+    """Minimum coverage of the test images for a blessing."""
 
     max_class_distance: float | None = 0.5
-    """Bless no generator whose classes are distributed further from the test
-    images', 0 for equal and 1 for nothing in common."""
+    """Maximum total variation distance between the class distributions of generated
+    and test images for a blessing: 0 if equal, 1 if disjoint."""
 
     max_worsening: float | None = 0.1
-    """Bless no generator whose Frechet distance at 28x28 is larger than the
-    last blessed one's by more than this share."""
+    """Maximum relative increase of the Frechet distance at 28x28 over the last
+    blessed generator for a blessing."""
 
     def __post_init__(self) -> None:
         require(
@@ -326,28 +328,28 @@ class EvaluateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ServeLimits:
-    """How much and how long `msg-gan serve` works for a client."""
+    """Request limits and batching of `msg-gan serve`."""
 
     max_images: int = 256
-    """Images of one request."""
+    """Maximum number of images per request."""
 
     max_body_bytes: int = 1_000_000
-    """Length of the body of one request."""
+    """Maximum size of a request body."""
 
     max_concurrency: int = 128
-    """Requests that are worked on at once; a further one gets status 503."""
+    """Maximum number of concurrent requests; further ones get status 503."""
 
     timeout_seconds: float = 30.0
-    """For sending a request (status 408), and for answering it (504)."""
+    """Timeout for receiving a request (status 408) and for answering it (504)."""
 
     batch_images: int = 64
-    """Requests that wait are drawn together until they have so many images."""
+    """Batch waiting requests until the batch has this many images."""
 
     batch_wait_ms: float = 2.0
-    """How long the first of them waits for others."""
+    """Maximum time that a batch waits for more requests."""
 
     poll_seconds: float = 1.0
-    """How often a new version is looked for."""
+    """Check for a new version this often."""
 
     def __post_init__(self) -> None:
         for name in ("max_images", "max_body_bytes", "max_concurrency", "batch_images"):

@@ -1,1 +1,1 @@
-"""The commands of `msg-gan`, one module for each group."""
+"""The `msg-gan` subcommands."""

@@ -1,4 +1,4 @@
-"""The command that makes files for other runtimes."""
+"""`msg-gan export`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def export(
     batch_size: int = 1,
     force: bool = False,
 ) -> None:
-    """Makes an ONNX or LiteRT file of a pushed generator.
+    """Converts a pushed generator to ONNX or LiteRT.
 
-    It takes `latents`, float32 `[N, latent_dim]`, standard normal, and returns
+    The model takes standard normal `latents`, float32 `[N, latent_dim]`, and returns
     `image_7`, `image_14` and `image_28` in [-1, 1].
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
-      output: The file to write, such as generator.onnx or generator.tflite.
-      format: `onnx` (extra `onnx`), or `tflite` for LiteRT, once TensorFlow Lite.
-      batch_size: Images that a LiteRT file draws at once; ONNX takes any number.
+      model: Serving directory (its newest version is used), or a version directory.
+      output: Output file, e.g. generator.onnx or generator.tflite.
+      format: `onnx` (extra `onnx`), or `tflite` for LiteRT (formerly TensorFlow Lite).
+      batch_size: Fixed batch size of a LiteRT model; ONNX accepts any.
       force: Overwrite an existing file.
     """
     wanted = f"between 1 and {_MAX_BATCH_SIZE}"

@@ -1,4 +1,4 @@
-"""Commands that draw: a generator's images, training images, a training's sheets."""
+"""Commands that write images: samples, interpolations, training images, sheets."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def sample(
     truncation: float = 1.0,
     force: bool = False,
 ) -> None:
-    """Draws images with a pushed generator.
+    """Samples images from a pushed generator.
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
-      output: The picture to write, such as grid.png; or images.npz, which takes any
-        number of images: arrays `image_28` and so on, uint8 `[N, size, size, 1]`.
-      num_images: How many images, at most 10000 in a picture.
-      seed: The same seed draws the same images.
-      scale: Size of the images, or all three below each other.
-      truncation: From 1 to 0: less variety, fewer failures.
+      model: Serving directory (its newest version is used), or a version directory.
+      output: Output file: a picture, e.g. grid.png; or images.npz, with no limit on the
+        number of images: arrays such as `image_28`, uint8 `[N, size, size, 1]`.
+      num_images: Number of images, at most 10000 in a picture.
+      seed: The same seed gives the same images.
+      scale: Image size, or `all` for the three sizes stacked.
+      truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       force: Overwrite an existing file.
     """
     from msg_modules.generator import latents
@@ -83,19 +83,19 @@ def interpolate(
     straight: bool = False,
     force: bool = False,
 ) -> None:
-    """Interpolates between images in the latent space.
+    """Interpolates between images in latent space.
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
-      output: walk.gif moves, and so does walk.mp4 (extra `video`); a picture such as
-        walk.png has the images beside each other; walk.npz has arrays `image_28`
-        and so on, uint8 `[N, size, size, 1]`.
-      seeds: Each names the first image that `sample` draws of it. Name the first one
-        again at the end to come back.
-      steps: Images from one to the next, both included.
-      scale: Size of the images, or all three below each other.
-      truncation: From 1 to 0: less variety, fewer failures.
-      straight: On a straight line, not along the great circle.
+      model: Serving directory (its newest version is used), or a version directory.
+      output: Output file: an animation, walk.gif or walk.mp4 (extra `video`); a
+        picture, e.g. walk.png, with the images side by side; or walk.npz, with arrays
+        such as `image_28`, uint8 `[N, size, size, 1]`.
+      seeds: Interpolate between the first images that `sample` generates from these
+        seeds. Repeat the first seed at the end to close the loop.
+      steps: Images from each seed to the next, both ends included.
+      scale: Image size, or `all` for the three sizes stacked.
+      truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
+      straight: Interpolate linearly instead of along the great circle.
       force: Overwrite an existing file.
     """
     from msg_modules.generator import latents
@@ -158,15 +158,15 @@ def sheet(
     truncation: float = 1.0,
     force: bool = False,
 ) -> None:
-    """Draws images at all three scales, beside training images where a run has them.
+    """Samples images at all three scales, optionally next to training images.
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
-      output: The picture to write, such as sheet.png.
-      run: Pipeline root of a run that has passed Transform, for the training images.
-      num_images: How many images of each, at most 10000.
-      seed: The same seed draws the same images.
-      truncation: From 1 to 0: less variety, fewer failures.
+      model: Serving directory (its newest version is used), or a version directory.
+      output: Output picture, e.g. sheet.png.
+      run: Pipeline root of a run that has completed Transform, for training images.
+      num_images: Number of images of each kind, at most 10000.
+      seed: The same seed gives the same images.
+      truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       force: Overwrite an existing picture.
     """
     from msg_modules.generator import latents
@@ -191,12 +191,12 @@ def sheet(
 def real(
     run: pathlib.Path, output: pathlib.Path, num_images: int = 40, force: bool = False
 ) -> None:
-    """Draws training images at all three scales, as the discriminator sees them.
+    """Renders training images at all three scales, as the discriminator sees them.
 
     Args:
-      run: Pipeline root of a run that has passed Transform.
-      output: The picture to write, such as real.png.
-      num_images: How many images, at most 10000.
+      run: Pipeline root of a run that has completed Transform.
+      output: Output picture, e.g. real.png.
+      num_images: Number of images, at most 10000.
       force: Overwrite an existing picture.
     """
     outputs.check_count(num_images)
@@ -209,12 +209,11 @@ def real(
 
 
 def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> None:
-    """Animates the sheets that a training draws from the same latents.
+    """Animates a training run's sample sheets, which all use the same latents.
 
     Args:
-      run: Pipeline root, or the `--train.checkpoint-dir` of a training; the
-        training may still go on.
-      output: The GIF to write, such as training.gif.
+      run: Pipeline root, or a `--train.checkpoint-dir`; training may still be running.
+      output: Output GIF, e.g. training.gif.
       force: Overwrite an existing GIF.
     """
     outputs.check_name(output, "training.gif", animated=True)
@@ -224,7 +223,10 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
 
     frames = sheets.read_steps(newest)
     if not frames:
-        raise ConfigError(f"The training in {str(newest)!r} has drawn no sheet yet.")
+        raise ConfigError(
+            f"There is no sample sheet in {str(newest)!r} yet; try again after"
+            " --train.sample-every steps."
+        )
     with outputs.writing(output):
         sheets.save_animation(frames, output)
     console.say(f"{output}: {len(frames)} sheets")
@@ -233,9 +235,9 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
 def _draw(
     generator: Generator, num_images: int, seed: int, truncation: float, scale: Scale
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Batches of the chosen scales, while a bar shows how far it is."""
+    """Yields batches of the chosen scales and shows a progress bar."""
     done = 0
-    with console.progress("Drawing", num_images) as report:
+    with console.progress("Generating", num_images) as report:
         for pyramid in generator.stream(num_images, seed, truncation):
             yield scales.choose(pyramid, scale)
             done += len(pyramid[0])

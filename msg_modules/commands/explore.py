@@ -1,4 +1,4 @@
-"""The command that shows a page on which a person explores a generator."""
+"""`msg-gan explore`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from msg_modules.commands import listening
 from msg_modules.common import console
 from msg_modules.runs import layout
 
-# Whoever waits for a picture when the command ends has seen enough.
-_SECONDS_TO_END = 2
+# Pending pictures are not worth delaying Ctrl-C for.
+_SHUTDOWN_SECONDS = 2
 
 
 def explore(
@@ -19,17 +19,17 @@ def explore(
     host: str = "127.0.0.1",
     port: int = 7860,
 ) -> None:
-    """Shows a page on which to explore a generator; needs the extra `explore`.
+    """Serves a web page to explore a generator; needs the extra `explore`.
 
-    Samples at three scales, sliders and a map over the latent space, interpolation,
-    training images beside generated ones. No authentication; it listens on localhost
-    unless another host is given.
+    Samples at three scales, sliders and a map of the latent space, interpolation, and
+    training images next to generated ones. No authentication; listens on localhost
+    unless --host is given.
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
-      run: Pipeline root of a run that has passed Transform, for the training images.
+      model: Serving directory (its newest version is used), or a version directory.
+      run: Pipeline root of a run that has completed Transform, for training images.
       host: Address to listen on.
-      port: Port to listen on; 0 for any that is free.
+      port: Port to listen on; 0 picks a free one.
     """
     listening.check_port(port)
     examples = None if run is None else layout.newest_examples(run)
@@ -53,12 +53,11 @@ def explore(
             real = RealImages(reading.load_pyramids(f"{examples}/*"))
         page = app.create_app(generator, directions.find_directions(generator), real)
         config = uvicorn.Config(
-            page, log_level="critical", timeout_graceful_shutdown=_SECONDS_TO_END
+            page, log_level="critical", timeout_graceful_shutdown=_SHUTDOWN_SECONDS
         )
         console.say(
-            f"{url} shows version {generator.path.name}: open it in a browser; Ctrl-C"
-            " ends"
+            f"Serving version {generator.path.name} at {url} (press Ctrl-C to stop)"
         )
-        # uvicorn answers what it has begun and then raises the signal again.
+        # uvicorn finishes pending requests and then re-raises the signal.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[server])

@@ -1,4 +1,4 @@
-"""What commands that answer over HTTP listen on."""
+"""Listening sockets for the HTTP commands."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from msg_modules.configs import require
 
 
 def check_port(port: int) -> None:
-    """Checks that a number can be a port's.
+    """Checks that a port number is in range.
 
     Raises:
-      ConfigError: If it cannot.
+      ConfigError: If it is not.
     """
     require(0 <= port < 2**16, "port", port, "between 0 and 65535")
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
-    """Begins to listen.
+    """Opens a listening socket.
 
     Args:
       host: Address of an interface of this machine.
-      port: 0 for any that is free.
+      port: Port; 0 picks a free one.
 
     Returns:
-      The socket, and its URL.
+      The socket and its URL.
 
     Raises:
-      RunError: If that cannot be listened on.
+      RunError: If the address is in use or cannot be bound.
     """
     try:
         listening = socket.create_server((host, port))
     except OSError as e:
         raise RunError(
-            f"{host}:{port} cannot be listened on ({e.strerror}); name another --port"
-            " or --host."
+            f"Cannot listen on {host}:{port} ({e.strerror}); use another --port or"
+            " --host."
         ) from e
-    # asyncio does it only for sockets that name their protocol, which this one does
-    # not. Without it the body of an answer waits for the client to have acknowledged
-    # the head, which takes up to 40 ms.
+    # asyncio only does this for sockets that name their protocol, which this one does
+    # not. Without it, the body of a response waits for the client's ACK of the
+    # headers, up to 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening, f"http://{host}:{listening.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The command that tells what a pushed generator is."""
+"""`msg-gan info`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from msg_modules.common import console
 
 
 def info(model: pathlib.Path) -> None:
-    """Prints signatures, size, origin and figures of a pushed generator.
+    """Prints a pushed generator's signatures, size, provenance and metrics.
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
+      model: Serving directory (its newest version is used), or a version directory.
     """
     from msg_modules.generator import sampling, saved_models
 
-    # Loading finds out whether all of it is there.
+    # Loading checks that the SavedModel is complete.
     version = sampling.load_generator(model).path
     graph = saved_models.read_meta_graph(version)
     files = [path for path in version.rglob("*") if path.is_file()]
@@ -29,7 +29,7 @@ def info(model: pathlib.Path) -> None:
     console.say(str(version.resolve()))
     rows = [
         *(("signature", line) for line in saved_models.describe_signatures(graph)),
-        ("weights", f"{saved_models.count_weights(version):,} numbers"),
+        ("parameters", f"{saved_models.count_weights(version):,}"),
         ("size", f"{size / 1e6:.2f} MB in {len(files)} files"),
         (
             "written",
@@ -44,7 +44,7 @@ def info(model: pathlib.Path) -> None:
 
 
 def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:
-    """What the front matter of the model card says, if there is one."""
+    """Reads the front matter of the model card; empty if there is no card."""
     if not path.is_file():
         return []
     import yaml
@@ -53,7 +53,7 @@ def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:
         _, front, _ = path.read_text().split("---\n", 2)
         return list(_flatten(yaml.safe_load(front)))
     except (AttributeError, UnicodeDecodeError, ValueError, yaml.YAMLError):
-        return [("card", f"{path.name} has no front matter that can be read")]
+        return [("card", f"the front matter of {path.name} cannot be read")]
 
 
 def _flatten(entries: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -69,7 +69,7 @@ def _flatten(entries: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _figures(index: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The metrics, as Hugging Face's model cards have them."""
+    """Yields the metrics in the `model-index` of a Hugging Face model card."""
     for model in index:
         for result in model.get("results", []):
             if name := result.get("dataset", {}).get("name"):

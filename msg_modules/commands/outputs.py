@@ -1,4 +1,4 @@
-"""What commands write: never over a file that is there, never half of one."""
+"""Output files of commands: no overwriting without --force, no partial files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MAX_PICTURES = 10_000
 
 
 def check_count(num_images: int) -> None:
-    """Checks how many images one picture shall hold.
+    """Checks the number of images for one picture.
 
     Raises:
-      ConfigError: If there are too few or too many.
+      ConfigError: If it is not between 1 and 10,000.
     """
     if not 0 < num_images <= _MAX_PICTURES:
         raise ConfigError(
@@ -32,28 +32,28 @@ def check_count(num_images: int) -> None:
 
 
 def check_free(output: pathlib.Path, force: bool) -> None:
-    """Checks that nothing is overwritten unasked.
+    """Checks that an existing file is only overwritten with --force.
 
     Raises:
-      ConfigError: If the file exists and is not to be overwritten.
+      ConfigError: If the file exists and `force` is not set.
     """
     if output.exists() and not force:
-        raise ConfigError(f"{str(output)!r} exists; --force overwrites it.")
+        raise ConfigError(f"{str(output)!r} exists; use --force to overwrite it.")
 
 
 def check_name(
     output: pathlib.Path, examples: str, animated: bool = False, *others: str
 ) -> None:
-    """Checks that the ending of a name tells a format.
+    """Checks that a file's suffix is a format that can be written.
 
     Args:
       output: The file to write.
-      examples: Names that a user may take for an example.
-      animated: Pillow must be able to animate it.
-      *others: Endings that are written without Pillow.
+      examples: Example names for the error message.
+      animated: Whether the format must support animation.
+      *others: Suffixes that are written without Pillow.
 
     Raises:
-      ConfigError: If it is none that can be written.
+      ConfigError: If the format cannot be written.
     """
     from PIL import Image
 
@@ -68,10 +68,10 @@ def check_name(
 
 @contextlib.contextmanager
 def writing(output: pathlib.Path) -> Iterator[None]:
-    """Cleans up after Ctrl-C and SIGTERM, and says what the file system refuses.
+    """Turns Ctrl-C, SIGTERM and I/O errors in the block into our exceptions.
 
     Raises:
-      Interrupted: If a signal has come.
+      Interrupted: If a signal was received.
       RunError: If the file cannot be written.
     """
     try:
@@ -82,7 +82,7 @@ def writing(output: pathlib.Path) -> Iterator[None]:
 
 
 def save(picture: PIL.Image.Image, output: pathlib.Path) -> None:
-    """Writes a picture and says so."""
+    """Writes a picture and prints its path and size."""
     from msg_modules.pictures import sheets
 
     with writing(output):

@@ -1,4 +1,4 @@
-"""Commands about evaluated generators: measure one, open its report, list all."""
+"""`msg-gan evaluate`, `msg-gan report` and `msg-gan runs`."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def evaluate(
     seed: int | None = None,
     force: bool = False,
 ) -> None:
-    """Measures a generator, also one that this project did not train.
+    """Evaluates any generator, including one that this project did not train.
 
     Args:
-      model: A SavedModel with the signatures of a pushed one, or a serving directory.
-      run: Pipeline root of a run that has judged a generator: its test images, its
-        classifier and its thresholds are used.
-      output: A JSON file to write all figures to.
-      num_images: Images to draw for each seed. Default: as the run did.
-      num_seeds: Draw and measure this many times; the spread is the confidence.
-        Default: as the run did.
-      seed: The first of these seeds. Default: as the run did.
+      model: SavedModel with the signatures of a pushed one, or a serving directory.
+      run: Pipeline root of a run that has evaluated a generator; its test images,
+        classifier and thresholds are used.
+      output: JSON file to write the results to.
+      num_images: Images to generate per seed. Default: the run's setting.
+      num_seeds: Number of seeds to evaluate; the spread over them is the error bar.
+        Default: the run's setting.
+      seed: First of these seeds. Default: the run's setting.
       force: Overwrite an existing file.
     """
     given = {"num_images": num_images, "num_seeds": num_seeds, "seed": seed}
     settings: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-    dataclasses.replace(EvaluateConfig(), **settings)  # Checks them at once.
+    dataclasses.replace(EvaluateConfig(), **settings)  # Validates before slow imports.
     if output:
         outputs.check_free(output, force)
     from msg_modules.metrics import summary
@@ -46,7 +46,7 @@ def evaluate(
     found = judging.evaluate(model, run, settings)
     for line in summary.lines(found):
         console.say(line)
-    verdict = "; ".join(found["reasons"]) or "nothing speaks against blessing it"
+    verdict = "; ".join(found["reasons"]) or "meets all thresholds"
     console.say(f"{found['lineage']['model']}: {verdict}.")
     if output:
         with outputs.writing(output):
@@ -54,11 +54,11 @@ def evaluate(
 
 
 def report(run: pathlib.Path, browser: bool = True) -> None:
-    """Opens the report of the generator that a run judged last.
+    """Opens the report of a run's newest evaluation.
 
     Args:
-      run: Pipeline root of a run that has judged a generator.
-      browser: Open it in the browser; its path is printed in any case.
+      run: Pipeline root of a run that has evaluated a generator.
+      browser: Open the report in a browser; its path is printed either way.
     """
     from msg_modules.runs import layout
 
@@ -69,10 +69,10 @@ def report(run: pathlib.Path, browser: bool = True) -> None:
 
 
 def runs(root: pathlib.Path = pathlib.Path("output")) -> None:
-    """Lists the generators that were judged, from ML Metadata.
+    """Lists all evaluated generators, from ML Metadata.
 
     Args:
-      root: A pipeline root, or a directory of several.
+      root: A pipeline root, or a directory of pipeline roots.
     """
     from msg_modules.runs import layout, table
 

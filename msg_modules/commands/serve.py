@@ -1,4 +1,4 @@
-"""The command that serves a generator over HTTP."""
+"""`msg-gan serve`."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def serve(
     name: str = "msg_gan",
     limits: ServeLimits = _DEFAULT_LIMITS,
 ) -> None:
-    """Serves a generator over HTTP as TensorFlow Serving does; needs the extra `serve`.
+    """Serves a generator over TensorFlow Serving's REST API; needs the extra `serve`.
 
-    A development server without authentication, on localhost unless another host is
-    given. A version that is pushed while it runs replaces the one that is served.
+    A development server without authentication; listens on localhost unless --host is
+    given. Picks up new versions as they are pushed.
 
     Args:
-      model: Serving directory, of which the newest version is taken, or one version.
+      model: Serving directory (its newest version is used), or a version directory.
       host: Address to listen on.
-      port: Port to listen on; 0 for any that is free.
-      name: What the model is called in `/v1/models/NAME:predict`.
-      limits: What a client gets at most.
+      port: Port to listen on; 0 picks a free one.
+      name: Name of the model in `/v1/models/NAME:predict`.
+      limits: Request limits and batching.
     """
     listening.check_port(port)
-    wanted = "of letters, digits, `.`, `_` and `-`"
+    wanted = "made of letters, digits, `.`, `_` and `-`"
     require(bool(_NAME.fullmatch(name)), "name", name, wanted)
     from msg_modules.common import extras
 
@@ -55,9 +55,9 @@ def serve(
         timeout_graceful_shutdown=int(limits.timeout_seconds) + 1,
     )
     console.say(
-        f"{url}/v1/models/{name} serves version {generator.path.name};"
-        " /docs describes it"
+        f"Serving version {generator.path.name} at {url}/v1/models/{name};"
+        f" API docs at {url}/docs"
     )
-    # uvicorn answers what it has begun and then raises the signal again.
+    # uvicorn finishes pending requests and then re-raises the signal.
     with server, contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[server])

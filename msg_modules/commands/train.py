@@ -1,4 +1,4 @@
-"""The command that trains without a pipeline."""
+"""`msg-gan train`."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ def train(
     checkpoints: pathlib.Path | None = None,
     code: str = "",
 ) -> None:
-    """Trains on what Transform wrote; in several processes where TF_CONFIG names them.
+    """Trains without a pipeline, alone or as one process of a TF_CONFIG cluster.
 
-    The same command resumes an interrupted training from its last checkpoint.
+    Rerun the same command to resume from the last checkpoint.
 
     Args:
-      examples: Directory of transformed examples, such as one named Split-train.
-      output: Directory that gets the generator in `model/`, pictures and statistics
-        in `run/`.
-      model: The networks.
-      train: The recipe.
-      checkpoints: Directory that keeps unfinished training. Default: `checkpoints`
-        in the output.
-      code: A name for the version of the code; another one begins another training.
+      examples: Directory of transformed examples, e.g. one named Split-train.
+      output: Output directory: the generator in `model/`, pictures and statistics in
+        `run/`.
+      model: Network settings.
+      train: Training settings.
+      checkpoints: Directory for checkpoints of unfinished training. Default:
+        `checkpoints` in the output directory.
+      code: Identifier of the code version; changing it starts training from scratch.
     """
     from msg_modules.training import cluster
 
     cluster.find(train.strategy, train.workers)
     if not examples.is_dir():
         raise ConfigError(
-            f"examples is {str(examples)!r}, which is not a directory; name one that"
-            " Transform wrote, such as"
+            f"examples is {str(examples)!r}, which is not a directory; use one that"
+            " Transform wrote, e.g."
             " output/quickstart/Transform/transformed_examples/5/Split-train."
         )
     from msg_modules.training import distribution, run_fn

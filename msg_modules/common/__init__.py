@@ -1,1 +1,1 @@
-"""What every package uses: terminal output, errors, files, signals, optional extras."""
+"""Shared utilities: console output, errors, files, signals, optional extras."""

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: our lines, and not the libraries'.
+"""Console output: this project's messages, without the libraries' log noise.
 
 Import this before TensorFlow and TFX.
 """
@@ -22,8 +22,8 @@ console = rich.console.Console(highlight=False, soft_wrap=True)
 _FILE_WIDTH = 160
 error_console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
 
-# What the libraries say at WARNING or above that no user of this project can or
-# need change. Failures are reported from their exceptions.
+# Library messages at WARNING or above that users can do nothing about. Failures are
+# reported from their exceptions.
 _KNOWN_NOISE = re.compile(
     r"property_predicate is not supported"
     r"|does not have payload_format custom property"
@@ -36,18 +36,18 @@ _KNOWN_NOISE = re.compile(
 
 
 def quiet_libraries(verbose: bool = False) -> None:
-    """Keeps the libraries' chatter from the terminal, or lets all of it through.
+    """Suppresses the libraries' log noise.
 
     Args:
-      verbose: Show everything, at level INFO.
+      verbose: Show everything from level INFO instead.
     """
     if verbose:
         logging.basicConfig(level=logging.INFO)
         return
-    # TensorFlow's C++ messages: registrations of cuFFT, cuDNN and cuBLAS come at
-    # level ERROR on machines that have no GPU. Real failures are exceptions.
+    # TensorFlow's C++ code logs the registration of cuFFT, cuDNN and cuBLAS at level
+    # ERROR on machines without a GPU. Real failures are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # For child processes as well.
+    # Child processes inherit it.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.WARNING)
@@ -56,19 +56,19 @@ def quiet_libraries(verbose: bool = False) -> None:
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:
-    # Beam logs the traceback of an exception that it then raises.
+    # Beam logs the traceback of an exception before it raises it.
     if record.name.startswith("apache_beam"):
         return False
     return not _KNOWN_NOISE.search(record.getMessage())
 
 
 def say(message: str) -> None:
-    """Prints a line, to be read by a person."""
+    """Prints a message."""
     console.print(message, markup=False)
 
 
 def warn(message: str) -> None:
-    """Prints a framed warning that nobody overlooks."""
+    """Prints a warning in a frame."""
     panel = rich.panel.Panel(
         rich.text.Text(message), title="Warning", border_style="yellow"
     )
@@ -76,21 +76,21 @@ def warn(message: str) -> None:
 
 
 def fail(message: str) -> None:
-    """Prints why it went wrong, in one line, to standard error."""
+    """Prints an error to standard error, on one line."""
     error_console.print(
         f"error: {' '.join(message.split())}", markup=False, style="red"
     )
 
 
 def show_table(table: rich.table.Table) -> None:
-    """Prints a table; a file or another program gets a line for each row."""
+    """Prints a table; one line per row if the output is not a terminal."""
     wide = rich.console.Console(highlight=False, width=_FILE_WIDTH)
     (console if is_terminal() else wide).print(table)
 
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Keeps all but `fail` from the terminal: another process tells it."""
+    """Suppresses everything but `fail`; for processes other than the chief."""
     before, console.quiet = console.quiet, True
     try:
         yield
@@ -99,7 +99,7 @@ def silenced() -> Iterator[None]:
 
 
 def is_terminal() -> bool:
-    """Whether a person watches, rather than a log file."""
+    """Whether standard output is a terminal, rather than a file or a pipe."""
     return console.is_terminal
 
 
@@ -107,15 +107,15 @@ def is_terminal() -> bool:
 def progress(
     description: str, total: int, done: int = 0
 ) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal, nothing elsewhere.
+    """Shows a progress bar if the output is a terminal.
 
     Args:
-      description: What goes on.
-      total: Where it ends.
-      done: Where it begins.
+      description: Label of the bar.
+      total: Number of steps.
+      done: Steps completed before the start.
 
     Yields:
-      A function that is told how far things are.
+      A function that sets the number of completed steps.
     """
     columns = (
         rich.progress.TextColumn("  {task.description}"),

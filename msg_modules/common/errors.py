@@ -1,21 +1,21 @@
-"""Why a run ends early, as a user is told in one line."""
+"""Exceptions that end a command with a one-line message."""
 
 import re
 
 
 class ConfigError(ValueError):
-    """An argument is wrong; nothing was started. Exit status 2."""
+    """An invalid argument or setting; nothing was started. Exit status 2."""
 
 
 class RunError(RuntimeError):
-    """A run met something it cannot go on with. Exit status 1."""
+    """A failure during a run. Exit status 1."""
 
 
 class Interrupted(Exception):
-    """Ctrl-C, or a request to end such as a preempted pod gets.
+    """Ctrl-C or SIGTERM, for example when a pod is preempted.
 
-    An `Exception`, unlike KeyboardInterrupt: TFX then records the execution as
-    failed and removes its unfinished outputs.
+    Unlike KeyboardInterrupt, it is an `Exception`, so that TFX records the execution
+    as failed and removes its unfinished outputs.
 
     Attributes:
       signal_number: SIGINT or SIGTERM.
@@ -33,13 +33,13 @@ _BEAM_SUFFIX = re.compile(r"( \[while running '[^']*'\])+$")
 
 
 def root_message(error: BaseException) -> str:
-    """The message of the error that began it all, in one line.
+    """Returns the message of an error's root cause, on one line.
 
-    Beam hands a worker's error over as the text of its traceback; the cause is
-    then the last line of that text which names an exception.
+    Beam passes a worker's error on as the text of its traceback; the root cause is
+    then the last line of that text that names an exception.
 
     Args:
-      error: What was caught.
+      error: The exception that was caught.
 
     Returns:
       One line, without the names of Beam steps and TensorFlow operations.

@@ -1,4 +1,4 @@
-"""What is installed only for those who ask for it."""
+"""Optional dependencies, the extras in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msg_modules.common.errors import ConfigError
 
 @contextlib.contextmanager
 def needed(extra: str) -> Iterator[None]:
-    """Names the extra of pyproject.toml to whom a module of it is missing.
+    """Turns a failed import in the block into an error that names the extra.
 
     Args:
-      extra: Its name.
+      extra: Name of the extra.
 
     Raises:
-      ConfigError: If something that is imported in the block is not installed.
+      ConfigError: If a module imported in the block is not installed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Atomic writing: readers see the old content or the new one, never half of one."""
+"""Atomic writes: readers see the old content or the new, never a partial file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a path beside a file, and renames it to the file at the end.
+    """Writes a file atomically: yields a temporary path and renames it at the end.
 
-    What was written is removed if the block raises.
+    The temporary file is removed if the block raises.
 
     Args:
-      path: The file; its directory exists.
+      path: The file; its directory must exist.
 
     Yields:
-      Where to write. The name has the file's suffix, from which many libraries take
-      the format.
+      The temporary path, in the same directory and with the same suffix, from which
+      many libraries infer the format.
     """
     part = path.with_name(f".{path.name}.part{path.suffix}")
     try:
@@ -33,16 +33,16 @@ def beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def directory_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a path beside a directory, and renames it to the directory at the end.
+    """Writes a directory: yields a temporary path and renames it at the end.
 
-    What was at `path` before is replaced. What was written is removed if the block
-    raises.
+    An existing directory at `path` is replaced. The temporary directory is removed if
+    the block raises.
 
     Args:
-      path: The directory; its parent is created if need be.
+      path: The directory; its parent is created if it does not exist.
 
     Yields:
-      Where to write; nothing is there yet.
+      The temporary path, which does not exist yet.
     """
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,11 +57,11 @@ def directory_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_whole(path: pathlib.Path, content: str | bytes) -> None:
-    """Writes a text or bytes atomically.
+    """Writes text or bytes to a file atomically.
 
     Args:
-      path: The file; its directory exists.
-      content: All that shall be in it.
+      path: The file; its directory must exist.
+      content: The whole content.
     """
     with beside(path) as part:
         if isinstance(content, str):
@@ -71,11 +71,11 @@ def write_whole(path: pathlib.Path, content: str | bytes) -> None:
 
 
 def link(path: pathlib.Path, target: pathlib.Path) -> None:
-    """Makes a symbolic link, or points an existing one elsewhere, atomically.
+    """Creates or replaces a symbolic link atomically.
 
     Args:
-      path: The link; its directory exists.
-      target: What it points to, relative to the link's directory on disk.
+      path: The link; its directory must exist.
+      target: The path to link to; stored relative to the link's directory.
     """
     with beside(path) as part:
         part.unlink(missing_ok=True)

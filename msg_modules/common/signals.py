@@ -1,4 +1,4 @@
-"""Ending in good order when a person or a cluster stops the process."""
+"""Graceful shutdown on Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from msg_modules.common.errors import Interrupted
 
 @contextlib.contextmanager
 def held_back() -> Iterator[list[int]]:
-    """Holds Ctrl-C and SIGTERM back, and delivers them at the end of the block.
+    """Defers Ctrl-C and SIGTERM to the end of the block.
 
-    An exception out of a signal handler may come anywhere: while a checkpoint is
-    restored, or while TensorFlow traces a function and makes another exception
-    of it. Here the block finds out by itself, at a place of its choice, and ends
-    early. A second signal of the same kind kills at once.
+    An exception raised by a signal handler can hit anywhere: while a checkpoint is
+    being restored, or while TensorFlow traces a function and converts it to another
+    exception. Instead, the block polls for signals where it is safe and ends early. A
+    second signal of the same kind kills the process at once.
 
-    Outside the main thread, and for a signal that the process ignores, nothing
-    changes.
+    Has no effect outside the main thread, or on a signal that the process ignores.
 
     Yields:
-      The signals that have come so far. The block shall look into it now and
-      then.
+      The signals received so far, which the block should check regularly.
 
     Raises:
-      Interrupted: At the end, if a signal has come and the handler that was
-        there before raises nothing else and does not end the process.
+      Interrupted: At the end, if a signal was received and the previous handler
+        neither raised another exception nor ended the process.
     """
     received: list[int] = []
 
@@ -55,10 +53,11 @@ def held_back() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def caught() -> Iterator[list[int]]:
-    """Turns the first Ctrl-C or SIGTERM into `Interrupted`; a second one kills.
+    """Raises `Interrupted` on the first Ctrl-C or SIGTERM; a second one kills.
 
     Yields:
-      The signals that have come: Beam makes text of the exceptions of its steps.
+      The signals received so far: Beam converts exceptions in its steps to text, so
+      `Interrupted` may not arrive as such.
     """
     received: list[int] = []
 

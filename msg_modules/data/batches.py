@@ -1,4 +1,4 @@
-"""An endless, shuffled stream of batches that can begin at any step."""
+"""The training input pipeline."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def training_dataset(
     first_step: int = 0,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """An endless, shuffled stream of batches that can begin at any step.
+    """Creates an infinite, shuffled stream of batches that can start at any step.
 
-    Which images a step sees depends on the seed and the step alone, not on the
-    number of replicas that share its global batch: the images of step `s` are
-    the positions `s * global_batch ...` of a sequence that holds every image
-    once in each epoch, in an order of its own.
+    The images of a step depend only on the seed and the step, not on the number of
+    replicas that share its global batch: step `s` gets positions
+    `s * global_batch ...` of an infinite sequence that holds every image once per
+    epoch, reshuffled each epoch.
 
     Args:
-      pyramids: What `load_pyramids` returns.
-      replica_batch_size: Images in each batch of the stream.
-      num_replicas: Replicas that together see a global batch.
-      seed: Seed of the order.
-      first_step: The step that the stream begins with.
-      context: Which of several input pipelines this is; None for the only one.
+      pyramids: The result of `load_pyramids`.
+      replica_batch_size: Batch size per replica.
+      num_replicas: Number of replicas that share a global batch.
+      seed: Shuffle seed.
+      first_step: Step to start at.
+      context: Identifies this input pipeline among several; None if there is one.
 
     Returns:
-      Pyramids `[replica_batch_size, size, size, 1]`; one step takes as many
-      batches as this input pipeline has replicas.
+      A dataset of pyramids `[replica_batch_size, size, size, 1]`; each step takes as
+      many batches as this input pipeline has replicas.
 
     Raises:
-      RunError: If there are fewer images than the global batch holds.
+      RunError: If the global batch is larger than the number of images.
     """
     num_images = len(pyramids[0])
     global_batch_size = replica_batch_size * num_replicas
@@ -67,8 +67,8 @@ def training_dataset(
         return tuple(tf.gather(scale, indices) for scale in images)
 
     options = tf.data.Options()
-    # Nothing here is left to tune, and the tuner's thread sleeps for up to a
-    # minute when the stream is given up.
+    # There is nothing to autotune, and the tuner's thread can delay shutdown by up to
+    # a minute.
     options.autotune.enabled = False
     return (
         tf.data.Dataset.range(first_step * replicas_here, tf.int64.max)
@@ -79,16 +79,16 @@ def training_dataset(
 
 
 def _shuffled_index(positions: tf.Tensor, num_images: int, seed: int) -> tf.Tensor:
-    """Maps positions of the endless sequence to images, a permutation an epoch."""
+    """Maps positions of the infinite sequence to images, one permutation per epoch."""
     epochs = positions // num_images
     seeds = tf.stack([tf.fill(tf.shape(epochs), tf.cast(seed, tf.int64)), epochs], 1)
-    # The raw operation: `tf.random.experimental.index_shuffle` pads a matrix of
-    # seeds along the wrong axis.
+    # The raw op, because `tf.random.experimental.index_shuffle` pads a matrix of seeds
+    # along the wrong axis.
     return tf.raw_ops.RandomIndexShuffle(
         index=positions % num_images,
         seed=tf.pad(tf.cast(seeds, tf.uint32), [[0, 0], [0, 1]]),
         max_index=tf.cast(num_images - 1, tf.int64),
-        # With the four of the default, neighbouring epochs and strides within an
-        # epoch resemble each other.
+        # With the default of 4, neighbouring epochs, and strides within an epoch, are
+        # correlated.
         rounds=_SHUFFLE_ROUNDS,
     )

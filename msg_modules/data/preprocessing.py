@@ -1,4 +1,4 @@
-"""From encoded images to the pyramid; TensorFlow Transform's entry point."""
+"""Decodes images into pyramids; `preprocessing_fn` is Transform's entry point."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Pyramid = tuple[tf.Tensor, ...]
 def preprocessing_fn(
     inputs: dict[str, tf.Tensor], custom_config: dict[str, Any] | None = None
 ) -> dict[str, tf.Tensor]:
-    """Decodes, scales and resizes; named in the pipeline's Transform.
+    """Decodes, scales and resizes images; called by TFX's Transform component.
 
     Args:
-      inputs: `image`, encoded images, and `label`, int64; each `[batch, 1]`,
-        or the sparse tensor of the same.
-      custom_config: Not used; TFX hands it over.
+      inputs: `image`, encoded images, and `label`, int64; each `[batch, 1]`, dense or
+        sparse.
+      custom_config: Unused; passed by TFX.
 
     Returns:
       `image_7`, `image_14`, `image_28`: float32 `[batch, size, size, 1]` in
@@ -36,11 +36,11 @@ def preprocessing_fn(
 
 
 def decode_images(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a batch of images into one size and one channel.
+    """Decodes a batch of images to 28x28 greyscale.
 
-    Colours become grey by the weights of Rec. 601, transparency is dropped.
-    An image of another size is fitted into 28x28 with its shape kept, black
-    where that leaves room.
+    Colours are converted with Rec. 601 weights and alpha is dropped. Images of other
+    sizes are resized to fit into 28x28, keeping the aspect ratio, and padded with
+    black.
 
     Args:
       encoded: PNG or JPEG bytes, `[batch]`.
@@ -49,7 +49,7 @@ def decode_images(encoded: tf.Tensor) -> tf.Tensor:
       float32 `[batch, 28, 28, 1]` in [0, 255].
 
     Raises:
-      tf.errors.InvalidArgumentError: If an image does not decode.
+      tf.errors.InvalidArgumentError: If an image cannot be decoded.
     """
     return tf.map_fn(
         _decode_image,
@@ -63,7 +63,7 @@ def _decode_image(encoded: tf.Tensor) -> tf.Tensor:
         tf.io.decode_image(encoded, channels=1, expand_animations=False), tf.float32
     )
     image.set_shape([None, None, 1])
-    # Most datasets already have the size, and the general resize is slow.
+    # Most datasets are 28x28 already, and the general resize is slow.
     has_size = tf.reduce_all(tf.equal(tf.shape(image)[:2], IMAGE_SIZE))
     image = tf.cond(
         has_size,
@@ -79,7 +79,7 @@ def scale(images: tf.Tensor) -> tf.Tensor:
 
 
 def make_pyramid(images: tf.Tensor) -> Pyramid:
-    """Resizes images to all scales, bilinearly and without antialiasing.
+    """Resizes images to all scales, bilinear without antialiasing.
 
     Args:
       images: float32 `[batch, 28, 28, 1]`.

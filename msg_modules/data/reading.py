@@ -1,4 +1,4 @@
-"""Reading what Transform wrote."""
+"""Reads transformed examples."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _PARSE_BATCH = 1024
 
 
 def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
-    """Reads all pyramids of a split into memory; 4 KB for each image.
+    """Reads all pyramids of a split into memory, about 4 KB per image.
 
     Args:
-      file_pattern: Gzipped TFRecord files of what Transform wrote.
+      file_pattern: Transform's gzipped TFRecord files.
 
     Returns:
       float32 `[num_images, size, size, 1]` for each scale, smallest first.
 
     Raises:
-      RunError: If there is no file, no example, or a file is damaged.
+      RunError: If there are no files or no examples, or a file is corrupt.
     """
     features = {
         key: tf.io.FixedLenFeature([size, size, 1], tf.float32)
@@ -37,13 +37,13 @@ def load_labels(file_pattern: str | Sequence[str]) -> np.ndarray:
     """Reads the labels of a split, in the order of `load_pyramids`.
 
     Args:
-      file_pattern: Gzipped TFRecord files of what Transform wrote.
+      file_pattern: Transform's gzipped TFRecord files.
 
     Returns:
       int64 `[num_images]`.
 
     Raises:
-      RunError: If there is no file, no example, or a file is damaged.
+      RunError: If there are no files or no examples, or a file is corrupt.
     """
     return _read(file_pattern, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"]
 
@@ -54,8 +54,7 @@ def _read(
     files = tf.io.gfile.glob(file_pattern)
     try:
         batches = list(
-            # The order of the files is the order of the images, which a
-            # resumed training relies on.
+            # A resumed training relies on the order of the images.
             tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
             .batch(_PARSE_BATCH)
             .map(
@@ -67,7 +66,7 @@ def _read(
     except tf.errors.OpError as e:
         raise RunError(
             f"The transformed examples {file_pattern} cannot be read ({e.message});"
-            " delete the directory above their split and run the pipeline again."
+            " delete the directory that contains the split and rerun the pipeline."
         ) from e
     if not batches:
         raise RunError(f"There are no transformed examples in {file_pattern}.")

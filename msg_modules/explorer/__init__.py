@@ -1,1 +1,1 @@
-"""A page on which a person looks around in the latent space of a generator."""
+"""The latent-space explorer, a web page."""

@@ -1,4 +1,4 @@
-"""What the page asks for: each answer depends on its address and the model alone."""
+"""The explorer's HTTP API; stateless, apart from the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from msg_modules.pictures import scales, sheets
 _MAX_IMAGES, _MAX_STEPS = 256, 64
 _PAGE = pathlib.Path(__file__).parent / "page"
 _HEADERS = {
-    # The same address shows something else when another model is explored.
+    # The same URL returns something else for another model.
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:",
 }
@@ -35,12 +35,12 @@ _Truncation = Annotated[float, Query(ge=0, le=1)]
 def create_app(
     generator: Generator, directions: np.ndarray, real: RealImages | None
 ) -> FastAPI:
-    """Makes the application.
+    """Creates the application.
 
     Args:
-      generator: What is explored.
+      generator: The generator to explore.
       directions: float32 `[num_directions, latent_dim]`, orthonormal.
-      real: What it learned from; None if nobody has said where that is.
+      real: Its training images; None if no run was given.
     """
     app = FastAPI(title="MSG-GAN explorer", docs_url=None, redoc_url=None)
 
@@ -68,7 +68,7 @@ def create_app(
 
     @app.get("/about")
     def about() -> dict[str, Any]:
-        """The generator, as far as the page has to know it."""
+        """Describes the generator to the page."""
         return {
             "model": str(generator.path),
             "directions": directions.tolist(),
@@ -78,34 +78,34 @@ def create_app(
 
     @app.get("/samples")
     def samples(num_images: _Count, seed: _Seed, truncation: _Truncation) -> Any:
-        """The images of a seed, and their latents."""
+        """Returns the images of a seed and their latents."""
         return show(draw_latents(num_images, generator.latent_dim, seed, truncation))
 
     @app.get("/samples.png")
     def samples_png(
         num_images: _Count, seed: _Seed, truncation: _Truncation, scale: scales.Scale
     ) -> Response:
-        """The sheet of a seed, as `msg-gan sample` draws it."""
+        """Returns the sheet of a seed, identical to that of `msg-gan sample`."""
         pyramid = scales.choose(generator.sample(num_images, seed, truncation), scale)
         return _png(sheets.pyramid_sheet(pyramid, sheets.count_columns(num_images)))
 
     @app.get("/image")
     def image(latent: str) -> dict[str, list[str]]:
-        """One image at all scales, smallest first."""
+        """Returns an image at all scales, smallest first."""
         pyramid = generator.generate(parse(latent))
         return {"scales": [views.to_data_uris(scale)[0] for scale in pyramid]}
 
     @app.get("/image.png")
     def image_png(latent: str) -> Response:
-        """One image at all scales beside each other."""
+        """Returns a picture of an image at all scales, side by side."""
         return _png(views.scales_beside(generator.generate(parse(latent))))
 
     @app.get("/map")
     def plane(latent: str, across: int, up: int) -> dict[str, str]:
-        """The plane of two directions through a latent."""
+        """Returns a picture of the plane spanned by two directions at a latent."""
         if not {across, up} <= set(range(len(directions))):
             raise ConfigError(
-                f"across and up are {across} and {up}; there are the directions 0 to"
+                f"across and up are {across} and {up}; they must be between 0 and"
                 f" {len(directions) - 1}."
             )
         drawn = views.draw_map(
@@ -115,18 +115,18 @@ def create_app(
 
     @app.get("/walk")
     def walk_images(start: str, end: str, steps: _Steps) -> Any:
-        """The images on the great circle between two, and their latents."""
+        """Returns images along the great circle between two latents, with latents."""
         return show(walk(start, end, steps))
 
     @app.get("/walk.png")
     def walk_png(start: str, end: str, steps: _Steps) -> Response:
-        """The same beside each other."""
+        """Returns a picture of the interpolation, side by side."""
         drawn = generator.generate(walk(start, end, steps))[-1]
         return _png(sheets.pyramid_sheet([drawn], steps))
 
     @app.get("/walk.gif")
     def walk_gif(start: str, end: str, steps: _Steps) -> Response:
-        """The same one after the other."""
+        """Returns an animation of the interpolation."""
         drawn = generator.generate(walk(start, end, steps))[-1]
         return Response(views.to_gif(drawn), media_type="image/gif")
 
@@ -144,7 +144,7 @@ def _show_real_images(
 ) -> None:
     @app.get("/neighbours")
     def neighbours(latent: str) -> dict[str, list[Any]]:
-        """The training images that resemble an image, and how much they differ."""
+        """Returns the training images nearest to an image, and their differences."""
         found = real.nearest(generator.generate(parse(latent))[-1][0])
         return {
             "images": views.to_data_uris(found.images),
@@ -153,12 +153,12 @@ def _show_real_images(
 
     @app.get("/real")
     def real_images(num_images: _Count) -> dict[str, list[str]]:
-        """The first training images."""
+        """Returns the first training images."""
         return {"images": views.to_data_uris(real.images[:num_images])}
 
     @app.get("/real.png")
     def real_png(num_images: _Count) -> Response:
-        """The sheet of the first training images."""
+        """Returns a sheet of the first training images."""
         images = real.images[:num_images]
         return _png(sheets.pyramid_sheet([images], sheets.count_columns(len(images))))
 

@@ -1,4 +1,4 @@
-"""The training images beside which a generator's are looked at."""
+"""Nearest-neighbour search in the training images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import sklearn.neighbors
 
 
 class Neighbours(NamedTuple):
-    """Training images that resemble another image, the nearest first.
+    """Training images nearest to another image, in order of distance.
 
     Attributes:
       images: float32 `[count, size, size, 1]` in [-1, 1].
-      differences: float64 `[count]`, the root mean square difference of the pixels
-        as a share of that between black and white.
+      differences: float64 `[count]`, RMS pixel difference, in [0, 1]: 0 if equal, 1
+        between black and white.
     """
 
     images: np.ndarray
@@ -30,18 +30,18 @@ class RealImages:
     """
 
     def __init__(self, pyramids: Sequence[np.ndarray]):
-        """Takes what `dataset.load_pyramids` returns."""
+        """Indexes the result of `reading.load_pyramids`."""
         self.images = pyramids[-1]
-        # In 784 dimensions no tree is quicker than looking at all of them.
+        # In 784 dimensions, no tree is faster than brute force.
         self._search = sklearn.neighbors.NearestNeighbors(algorithm="brute")
         self._search.fit(self.images.reshape(len(self.images), -1))
 
     def nearest(self, image: np.ndarray, count: int = 8) -> Neighbours:
-        """Finds the images with the least Euclidean distance of the pixels.
+        """Finds the training images nearest in Euclidean pixel distance.
 
         Args:
           image: `[size, size, 1]` in [-1, 1].
-          count: How many; fewer if there are no more.
+          count: Number of images; fewer if there are not enough.
         """
         count = min(count, len(self.images))
         distances, indices = self._search.kneighbors(image.reshape(1, -1), count)

@@ -1,4 +1,4 @@
-"""Pictures as a page shows them and a person saves them; nothing is kept."""
+"""Renders pictures for display and download."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import PIL.Image
 from msg_modules.generator.sampling import Generator, to_pictures
 from msg_modules.pictures import sheets
 
-# Coordinates along a side of the map; most standard normal ones lie between.
+# Coordinates along a side of the map, in standard deviations.
 MAP_TICKS = np.linspace(-3, 3, 13)
 _SIDE = 280
 _GAP = 8
 
 
 def to_png(picture: PIL.Image.Image) -> bytes:
-    """A picture as the content of a PNG file."""
+    """Encodes a picture as PNG."""
     content = io.BytesIO()
     picture.save(content, "png")
     return content.getvalue()
 
 
 def to_data_uri(picture: PIL.Image.Image) -> str:
-    """A picture as an address that contains it."""
+    """Encodes a picture as a data URI."""
     return "data:image/png;base64," + base64.b64encode(to_png(picture)).decode()
 
 
 def to_data_uris(images: np.ndarray) -> list[str]:
-    """Images as `to_data_uri` has them, one pixel for each value.
+    """Encodes images as data URIs, unscaled.
 
     Args:
       images: `[num_images, size, size, 1]` in [-1, 1].
@@ -40,7 +40,7 @@ def to_data_uris(images: np.ndarray) -> list[str]:
 
 
 def to_gif(images: np.ndarray) -> bytes:
-    """Images one after the other, enlarged, as the content of a GIF file.
+    """Encodes images, enlarged, as an animated GIF.
 
     Args:
       images: `[num_images, size, size, 1]` in [-1, 1].
@@ -52,10 +52,10 @@ def to_gif(images: np.ndarray) -> bytes:
 
 
 def scales_beside(pyramid: Sequence[np.ndarray]) -> PIL.Image.Image:
-    """One image at all scales, enlarged to one size, smallest first.
+    """Renders an image at all scales side by side, enlarged to the same size.
 
     Args:
-      pyramid: `[1, size, size, 1]` in [-1, 1] for each scale.
+      pyramid: `[1, size, size, 1]` in [-1, 1] for each scale, smallest first.
     """
     width = len(pyramid) * (_SIDE + _GAP) - _GAP
     picture = PIL.Image.new("L", (width, _SIDE), 255)
@@ -67,16 +67,16 @@ def scales_beside(pyramid: Sequence[np.ndarray]) -> PIL.Image.Image:
 def draw_map(
     generator: Generator, centre: np.ndarray, across: np.ndarray, up: np.ndarray
 ) -> PIL.Image.Image:
-    """A plane through the latent space, drawn as a mosaic.
+    """Renders a plane through latent space as a mosaic.
 
     Args:
-      generator: Draws the images.
-      centre: float32 `[latent_dim]`, shown in the middle.
+      generator: The generator.
+      centre: float32 `[latent_dim]`, the latent in the middle.
       across: float32 `[latent_dim]`, the direction from left to right.
-      up: float32 `[latent_dim]`, the direction from the bottom to the top.
+      up: float32 `[latent_dim]`, the direction from bottom to top.
 
     Returns:
-      A grey picture with an image for each pair of `MAP_TICKS`, without gaps.
+      A greyscale picture with an image for each pair of `MAP_TICKS`, without gaps.
     """
     right, top = np.meshgrid(MAP_TICKS, MAP_TICKS[::-1])
     offsets = right.reshape(-1, 1) * across + top.reshape(-1, 1) * up

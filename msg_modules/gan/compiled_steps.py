@@ -1,4 +1,4 @@
-"""Many training steps in one call."""
+"""Compiles a loop of training steps into one `tf.function`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from msg_modules.gan.step import METRICS, Gan
 
 
 class StepsResult(NamedTuple):
-    """What some steps tell.
+    """The result of a call that runs several steps.
 
     Attributes:
       sums: Sum over the steps of each of `gan.step.METRICS`, float32.
-      first_bad: The first step in which each of them was not finite, counted
-        from 1, int64; `GOOD` if there was none.
-      data_seconds: Time spent waiting for images, float64; 0 in a deterministic
-        training, in which TensorFlow does not tell the time.
+      first_bad: For each of them, the first step, counted from 1, in which it was not
+        finite, int64; `GOOD` if there was none.
+      data_seconds: Time spent waiting for images, float64; 0 in deterministic training,
+        where TensorFlow's clock is not available.
     """
 
     sums: tf.Tensor
@@ -32,18 +32,18 @@ GOOD = tf.int64.max
 def compile_steps(
     strategy: tf.distribute.Strategy, gan: Gan, config: TrainConfig, has_clock: bool
 ) -> tf.types.experimental.PolymorphicFunction:
-    """Makes the function that runs many steps without coming back to Python.
+    """Creates a function that runs several steps without returning to Python.
 
     Args:
-      strategy: Where the replicas run.
-      gan: What is trained.
-      config: The recipe.
-      has_clock: Whether TensorFlow may tell the time, which it does not where its
-        operations are deterministic.
+      strategy: The distribution strategy.
+      gan: The networks to train.
+      config: Training settings.
+      has_clock: Whether TensorFlow's clock is available; it is not if its operations
+        are deterministic.
 
     Returns:
-      A function of the iterator over batches and the number of steps, int32. It
-      returns a `StepsResult`.
+      A function of the batch iterator and the number of steps, int32, that returns a
+      `StepsResult`.
     """
 
     def now() -> tf.Tensor:
@@ -58,7 +58,7 @@ def compile_steps(
         first_bad = good
         data_seconds = tf.constant(0.0, tf.float64)
         for _ in tf.range(count):
-            # Not before the step before: that time would not be spent waiting.
+            # After the previous step, or its run time would count as waiting.
             with tf.control_dependencies([sums]):
                 asked = now()
             with tf.control_dependencies([asked]):

@@ -1,7 +1,7 @@
 """Adversarial losses, as functions of logits.
 
-Every function returns one value for each image, `[batch]`. Averaging is the
-caller's: over the *global* batch, which one replica does not see.
+Every function returns one value per image, `[batch]`. The caller averages them over the
+*global* batch, which a single replica does not see.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import tensorflow as tf
 
 
 class AdversarialLoss(NamedTuple):
-    """The two sides of the game.
+    """A pair of losses, for the generator and the discriminator.
 
     Attributes:
       generator: Function of the logits of real and of generated images, each
-        `[batch, 1]`; returns a loss for each image, `[batch]`.
-      discriminator: The same for the other side.
-      relative_to_average: Whether both take, in place of each logit, its distance
-        from the mean logit of the other kind of images over the global batch.
+        `[batch, 1]`; returns a loss per image, `[batch]`.
+      discriminator: Likewise, for the discriminator.
+      relative_to_average: Whether both take, instead of each logit, its difference to
+        the mean logit of the other kind of images over the global batch.
     """
 
     generator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -88,7 +88,7 @@ def wasserstein_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def wasserstein_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """D(G(z)) - D(x): Arjovsky et al. (arXiv 1701.07875), algorithm 1.
 
-    It needs the gradient penalty of WGAN-GP to keep the logits bounded.
+    Needs the gradient penalty of WGAN-GP to keep the logits bounded.
     """
     return tf.squeeze(fake - real, -1)
 

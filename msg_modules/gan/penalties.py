@@ -1,8 +1,8 @@
-"""Gradient penalties of the discriminator, for pyramids.
+"""Gradient penalties for the discriminator.
 
-Of a pyramid's gradient, the squares are summed over the pixels of a scale, and
-what a penalty makes of that sum is averaged over the scales. Every function
-returns one value for each image, `[batch]`, and is computed in float32.
+The squared norm of the gradient is taken per scale of the pyramid, and the penalty is
+averaged over scales. Every function returns one value per image, `[batch]`, computed in
+float32.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def gradient_penalty(
       discriminator: Pyramid -> logits `[batch, 1]`.
       real: `[batch, size, size, channels]` for each scale.
       fake: The same shapes.
-      epsilon: Share of the real image in the mixture, in [0, 1], `[batch]`; the
-        same at every scale, so that a mixture is still a pyramid.
+      epsilon: Weight of the real image in the mixture, in [0, 1], `[batch]`; the
+        same at every scale, so that the mixture is still a pyramid.
 
     Returns:
       The penalty of each image, `[batch]`.
@@ -55,7 +55,7 @@ def gradient_penalty(
         share * one + (1 - share) * other for one, other in zip(real, fake, strict=True)
     )
     squares = _squared_norms(discriminator, mixtures)
-    # The root has no gradient at 0.
+    # The square root has no gradient at 0.
     deviations = [
         tf.square(tf.sqrt(tf.maximum(square, 1e-12)) - 1) for square in squares
     ]
@@ -63,11 +63,11 @@ def gradient_penalty(
 
 
 def _squared_norms(discriminator: Discriminator, images: Pyramid) -> list[tf.Tensor]:
-    """For each scale the squared norm of each image's gradient, `[batch]`."""
+    """Returns the squared norm of each image's gradient, `[batch]`, for each scale."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        # An image's logit depends on that image alone: the sum's gradient holds
-        # each one's.
+        # Each logit depends only on its own image, so the gradient of the sum contains
+        # the gradient of each.
         total = tf.reduce_sum(discriminator(images))
     return [
         tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)), axis=[1, 2, 3])

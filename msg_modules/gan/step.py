@@ -1,4 +1,4 @@
-"""All that training changes, and one step of it."""
+"""The trainable state of the GAN, and one training step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.preprocessing import Pyramid
 from msg_modules.gan import losses, networks, penalties
 
-# Share of the images seen so far that the half-life of the average may reach:
-# early on, the average follows the weights quickly (StyleGAN2-ADA,
+# The half-life of the average is at most this fraction of the images seen so far, so
+# that the average follows the weights quickly at the start (StyleGAN2-ADA,
 # arXiv 2006.06676, training code).
 _EMA_RAMP_UP = 0.05
-# Far below the rounding of any gradient worth having, and far above float32's least.
+# Far below the rounding error of any relevant gradient, far above float32's smallest
+# number.
 _TINY = 1e-20
 
 METRICS = (
@@ -29,23 +30,23 @@ METRICS = (
 
 
 class Gan(tf.Module):
-    """Both networks, their optimisers, the average and the step.
+    """Both networks, their optimizers, the weight average and the step counter.
 
     Attributes:
-      generator: Latents -> pyramid; what is trained.
-      ema_generator: What is exported: the moving average of the generator, or
-        the generator itself if no average is asked for. Always float32.
+      generator: Latents -> pyramid; the trained weights.
+      ema_generator: The generator to export, always float32: the moving average, or
+        `generator` itself if `exports_copy` is False.
       discriminator: Pyramid -> logits.
       step: Number of finished steps, int64.
     """
 
     def __init__(self, model: ModelConfig, train: TrainConfig, num_replicas: int):
-        """Builds everything; call it in the strategy's scope.
+        """Builds the networks and optimizers; call it in the strategy's scope.
 
         Args:
-          model: The networks.
-          train: The recipe.
-          num_replicas: Replicas that share each step.
+          model: Network settings.
+          train: Training settings.
+          num_replicas: Number of replicas in sync.
         """
         super().__init__()
         keras.utils.set_random_seed(train.seed)
@@ -71,21 +72,21 @@ class Gan(tf.Module):
         self._loss = losses.LOSSES[train.loss]
 
     def replica_step(self, images: Pyramid, with_penalty: bool) -> tf.Tensor:
-        """Updates both networks from one pass through each.
+        """Updates both networks from one forward pass through each.
 
-        Call it in a replica context. The losses are summed over the replica's
-        images and divided by the *global* batch size, so that the gradients,
-        which the optimisers sum over the replicas, are those of the mean over
-        the global batch.
+        Call it in a replica context. Losses are summed over the replica's images and
+        divided by the *global* batch size, so that the gradients, which the optimizers
+        sum over replicas, are those of the mean over the global batch.
 
         Args:
           images: The replica's part of the global batch.
-          with_penalty: Whether to add the gradient penalties, a choice made when
-            the step is traced.
+          with_penalty: Whether to add the gradient penalties; a Python bool, fixed
+            when the step is traced.
 
         Returns:
-          The replica's share of each of `METRICS`; they are summed over the
-          replicas. A gradient's norm is thus the mean of the replicas' own.
+          The replica's share of each of `METRICS`, to be summed over replicas. A
+          gradient norm is therefore the mean of the replicas' own norms, not the norm
+          of the global gradient.
         """
         latents = self._replica_rows(
             tf.random.stateless_normal, [self._latent_dim], stream=0
@@ -108,12 +109,12 @@ class Gan(tf.Module):
         )
         generator_slope = loss_tape.gradient(generator_loss, fake_logits)
 
-        # One pass back through the discriminator serves both networks. A logit depends
-        # on its own image alone, so what a slope `s` at the logit sends back to the
-        # image is `s` times the logit's gradient, and the generator's slope follows by
-        # rescaling. A slope of the discriminator's loss that vanishes is sent back as
-        # a tiny one: it adds nothing to the weights' gradients that float32 could
-        # show, and can be divided by.
+        # One backward pass through the discriminator serves both networks. A logit
+        # depends only on its own image, so the image gradient for an upstream gradient
+        # `s` at the logit is `s` times the gradient of the logit, and that of the
+        # generator's loss follows by rescaling. Where the upstream gradient of the
+        # discriminator's loss vanishes, a tiny one takes its place: it can be divided
+        # by, and changes the weight gradients by less than float32 resolves.
         fake_slope = tf.where(tf.abs(fake_slope) < _TINY, _TINY, fake_slope)
         discriminator_gradients, image_gradients = tape.gradient(
             logits, (variables, both), tf.concat([real_slope, fake_slope], 0)
@@ -125,7 +126,7 @@ class Gan(tf.Module):
             [scale * tf.split(gradient, 2)[1] for gradient in image_gradients],
         )
         if with_penalty:
-            # The last bias moves all logits alike and has no part in a penalty.
+            # The last bias shifts all logits equally, so it has no penalty gradient.
             discriminator_gradients = [
                 gradient if extra is None else gradient + extra
                 for gradient, extra in zip(
@@ -150,10 +151,9 @@ class Gan(tf.Module):
         )
 
     def update_average(self) -> None:
-        """Moves the averaged weights towards the generator's.
+        """Updates the moving average of the generator's weights.
 
-        Batch-norm statistics are averaged like weights. Call it in the
-        cross-replica context.
+        Batch norm statistics are averaged too. Call it in cross-replica context.
         """
         if self.ema_generator is self.generator:
             return
@@ -169,7 +169,7 @@ class Gan(tf.Module):
             average.assign(weight + keep * (average - weight))
 
     def is_finite(self) -> bool:
-        """Whether no weight of either network is NaN or infinite."""
+        """Whether all weights of both networks are finite."""
         return all(
             bool(tf.reduce_all(tf.math.is_finite(variable)))
             for network in (self.generator, self.discriminator)
@@ -177,7 +177,7 @@ class Gan(tf.Module):
         )
 
     def _losses(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The replica's share of the generator's and the discriminator's loss."""
+        """Returns the replica's share of the generator and discriminator losses."""
         if self._loss.relative_to_average:
             real, fake = real - self._global_mean(fake), fake - self._global_mean(real)
         return (
@@ -188,10 +188,11 @@ class Gan(tf.Module):
     def _penalty_gradients(
         self, real: Pyramid, fake: Pyramid
     ) -> list[tf.Tensor | None]:
-        """Gradients of the penalties by the discriminator's weights.
+        """Returns the penalties' gradients with respect to the discriminator's weights.
 
-        They are as strong as if they were added in every step (lazy
-        regularisation: StyleGAN2, arXiv 1912.04958, appendix B).
+        They are scaled by the penalty interval, so that their mean strength is that of
+        a penalty in every step (lazy regularization: StyleGAN2, arXiv 1912.04958,
+        appendix B).
         """
         train = self._train
 
@@ -219,12 +220,14 @@ class Gan(tf.Module):
     def _replica_rows(
         self, draw: Callable[..., tf.Tensor], shape: list[int], stream: int
     ) -> tf.Tensor:
-        """The replica's rows of numbers that depend on seed and step alone.
+        """Draws the replica's rows of a global batch of random numbers.
+
+        They depend only on the seed, the step and the stream.
 
         Args:
-          draw: A function of `tf.random.stateless_*`.
+          draw: One of `tf.random.stateless_*`.
           shape: Shape of a row.
-          stream: Numbers of another stream are independent.
+          stream: Different streams are independent.
         """
         rows = draw(
             [self.global_batch_size, *shape],
@@ -235,7 +238,7 @@ class Gan(tf.Module):
         return rows[replica * batch : (replica + 1) * batch]
 
     def _global_mean(self, values: tf.Tensor) -> tf.Tensor:
-        """Mean over the global batch, through which gradients flow."""
+        """Returns the differentiable mean over the global batch."""
         share = self._mean(values)
         return tf.distribute.get_replica_context().all_reduce(
             tf.distribute.ReduceOp.SUM, share

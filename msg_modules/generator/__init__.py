@@ -1,1 +1,1 @@
-"""The generator as a SavedModel: export, loading, sampling, conversion."""
+"""The exported generator: SavedModel, sampling, conversion."""

@@ -1,4 +1,4 @@
-"""A pushed generator for other runtimes: ONNX and LiteRT (once TensorFlow Lite)."""
+"""Conversion of a pushed generator to ONNX and LiteRT (formerly TensorFlow Lite)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from msg_modules.generator import sampling
 
 
 def to_onnx(version: pathlib.Path) -> bytes:
-    """Converts the signature `serving_default`.
+    """Converts the signature `serving_default` to ONNX.
 
     Args:
       version: A version directory.
 
     Returns:
-      An ONNX model: `latents` float32 `[N, latent_dim]` -> `image_7`, `image_14`,
-      `image_28`; without the signature `sample`, whose random numbers are
-      TensorFlow's.
+      The ONNX model: `latents` float32 `[N, latent_dim]` -> `image_7`, `image_14`,
+      `image_28`. There is no `sample`, which depends on TensorFlow's random numbers.
 
     Raises:
       ConfigError: If there is no generator, or the extra `onnx` is not installed.
@@ -33,15 +32,14 @@ def to_onnx(version: pathlib.Path) -> bytes:
 
 
 def to_litert(version: pathlib.Path, batch_size: int = 1) -> bytes:
-    """Converts the signature `serving_default`.
+    """Converts the signature `serving_default` to LiteRT.
 
     Args:
       version: A version directory.
-      batch_size: Images that are drawn at once. It is fixed: LiteRT's own
-        operations need to know the shapes.
+      batch_size: Fixed batch size, since LiteRT's built-in ops need static shapes.
 
     Returns:
-      A LiteRT model with the signature `serving_default`: `latents` float32
+      The LiteRT model, with the signature `serving_default`: `latents` float32
       `[batch_size, latent_dim]` -> `image_7`, `image_14`, `image_28`.
 
     Raises:

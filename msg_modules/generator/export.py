@@ -1,4 +1,4 @@
-"""The generator as a SavedModel that needs none of this code."""
+"""Exports the generator as a SavedModel that does not depend on this project."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class ServedGenerator(tf.Module):
           latent_dim: Length of the latent vector.
         """
         super().__init__()
-        # What is saved is TensorFlow's variables, and not the network. Of a Keras
-        # variable, `tf.saved_model.save` restores a copy that no signature reads:
-        # `tf.saved_model.load` finds its way, and a session, which TensorFlow Serving
-        # has, says "Could not find variable".
+        # Saves the TensorFlow variables rather than the network. For a Keras variable,
+        # `tf.saved_model.save` restores a copy that no signature reads:
+        # `tf.saved_model.load` copes, but a session, as in TensorFlow Serving, fails
+        # with "Could not find variable".
         self.weights = [variable.value for variable in generator.variables]
 
         def generate(latents: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -59,16 +59,15 @@ class ServedGenerator(tf.Module):
 
 
 def export(generator: keras.Model, latent_dim: int, directory: str) -> None:
-    """Writes the SavedModel, with TensorFlow Serving's warm-up requests.
+    """Writes the SavedModel, with warm-up requests for TensorFlow Serving.
 
     Args:
       generator: Latents -> pyramid, smallest first.
       latent_dim: Length of the latent vector.
-      directory: Where the SavedModel shall be; it is written beside it and
-        renamed.
+      directory: Where to write the SavedModel, through a temporary directory.
 
     Raises:
-      RunError: If the generator's images are not finite or leave [-1, 1].
+      RunError: If pixels of the generator's images are not finite or not in [-1, 1].
     """
     served = ServedGenerator(generator, latent_dim)
     _check(served)
@@ -86,18 +85,19 @@ def _check(served: ServedGenerator) -> None:
     for name, values in images.items():
         if not np.all(np.isfinite(values)):
             raise RunError(
-                f"The generator draws NaN or infinite values in {name}; it is not"
-                " exported. Train again with lower learning rates."
+                f"The generator was not exported because its {name} contains NaN or"
+                " infinite values; train again with lower learning rates."
             )
         if np.max(np.abs(values)) > 1.0:
             raise RunError(
-                f"The generator's {name} reaches {np.max(np.abs(values)):.3g}, beyond"
-                " [-1, 1]; end its network in tanh."
+                f"The generator's {name} has values up to"
+                f" {np.max(np.abs(values)):.3g}; they must be in [-1, 1]: end the"
+                " network in tanh."
             )
 
 
 def _write_warmup_requests(directory: pathlib.Path, latent_dim: int) -> None:
-    """Requests that TensorFlow Serving sends itself before it takes others."""
+    """Writes requests that TensorFlow Serving replays when it loads the model."""
     requests: list[tuple[str, dict[str, npt.ArrayLike]]] = [
         ("serving_default", {"latents": np.zeros([batch, latent_dim], np.float32)})
         for batch in _WARMUP_BATCHES

@@ -1,4 +1,4 @@
-"""Using a pushed generator: TensorFlow, NumPy and Pillow, nothing of the pipeline."""
+"""Loads and samples a pushed generator; needs TensorFlow, NumPy and Pillow, no TFX."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from msg_modules.generator.latents import (
 from msg_modules.pictures import sheets
 
 _BATCH = 256
-# Latents of a stream come in blocks of as many images: they alone grow with it.
+# Latents per block of a stream, which bounds its memory.
 _BLOCK = 65_536
 
 
@@ -30,14 +30,14 @@ class Generator:
 
     Attributes:
       latent_dim: Length of a latent vector.
-      path: The version directory it was loaded from.
-      model: What TensorFlow has loaded.
+      path: Version directory it was loaded from.
+      model: The loaded SavedModel.
     """
 
     def __init__(self, path: pathlib.Path, model: tf.Module):
-        """Takes what TensorFlow has loaded; use `load_generator`."""
+        """Wraps a loaded SavedModel; use `load_generator` instead."""
         self.path = path
-        # Kept, because functions hold their variables weakly.
+        # Kept alive, because functions only hold weak references to their variables.
         self.model = model
         self._generate = model.signatures["serving_default"]
         self._sample = model.signatures["sample"]
@@ -45,33 +45,33 @@ class Generator:
         self.latent_dim = int(inputs["latents"].shape[1])
 
     def check_latents(self, latents: npt.ArrayLike) -> np.ndarray:
-        """Latents as this generator takes them.
+        """Validates latents and converts them to an array.
 
         Returns:
           float32 `[num_images, latent_dim]`.
 
         Raises:
-          ConfigError: If they have another shape, or are not finite.
+          ConfigError: If they have the wrong shape or are not finite.
         """
         try:
             with np.errstate(over="ignore"):
                 latents = np.asarray(latents, np.float32)
         except (TypeError, ValueError) as e:
             raise ConfigError(
-                f"latents are no array of numbers; this generator takes"
+                "latents are not an array of numbers; they must have shape"
                 f" [N, {self.latent_dim}]."
             ) from e
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ConfigError(
-                f"latents have the shape {list(latents.shape)}; this generator takes"
+                f"latents have shape {list(latents.shape)}; it must be"
                 f" [N, {self.latent_dim}]."
             )
         if not np.all(np.isfinite(latents)):
-            raise ConfigError("latents contain NaN or infinite values; replace them.")
+            raise ConfigError("latents have NaN or infinite values; replace them.")
         return latents
 
     def generate(self, latents: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Draws the images of given latents.
+        """Generates images from latents.
 
         Args:
           latents: float32 `[num_images, latent_dim]`, standard normal.
@@ -80,10 +80,10 @@ class Generator:
           `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest first.
 
         Raises:
-          ConfigError: If the latents have another shape, or are not finite.
+          ConfigError: If the latents have the wrong shape or are not finite.
         """
         latents = self.check_latents(latents)
-        # Many at once would need memory for all their feature maps.
+        # In batches, to bound the memory for feature maps.
         batches = [
             _arrays(
                 self._generate(latents=tf.constant(latents[start : start + _BATCH]))
@@ -95,18 +95,18 @@ class Generator:
     def sample(
         self, num_images: int, seed: int = 0, truncation: float = 1.0
     ) -> tuple[np.ndarray, ...]:
-        """Draws images of latents that depend on the seed alone, all at once.
+        """Samples images, all in one batch unless truncated.
 
         Args:
-          num_images: How many; `stream` draws many in little memory.
-          seed: The same seed gives the same images; 64 bits.
+          num_images: Number of images; for many, `stream` uses less memory.
+          seed: 64-bit seed; the same seed gives the same images.
           truncation: See `latents.draw_latents`.
 
         Returns:
           `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest first.
 
         Raises:
-          ConfigError: If an argument is out of its range.
+          ConfigError: If an argument is out of range.
         """
         if truncation != 1:
             return self.generate(
@@ -123,21 +123,20 @@ class Generator:
     def stream(
         self, num_images: int, seed: int = 0, truncation: float = 1.0
     ) -> Iterator[tuple[np.ndarray, ...]]:
-        """Draws any number of images in memory that does not grow with it.
+        """Samples any number of images in constant memory.
 
         The first 65,536 are those of `sample`.
 
         Args:
-          num_images: How many in all.
-          seed: The same seed gives the same images; 64 bits.
+          num_images: Total number of images.
+          seed: 64-bit seed; the same seed gives the same images.
           truncation: See `latents.draw_latents`.
 
         Yields:
-          A batch of them: `[batch, size, size, 1]` in [-1, 1] for each scale,
-          smallest first.
+          Batches: `[batch, size, size, 1]` in [-1, 1] for each scale, smallest first.
 
         Raises:
-          ConfigError: If an argument is out of its range.
+          ConfigError: If an argument is out of range.
         """
         check_request(num_images, seed, truncation)
         for block, first in enumerate(range(0, num_images, _BLOCK)):
@@ -149,25 +148,25 @@ class Generator:
     def interpolate(
         self, start: np.ndarray, end: np.ndarray, steps: int, spherical: bool = True
     ) -> tuple[np.ndarray, ...]:
-        """Draws the images on the way from one latent vector to another.
+        """Generates images that interpolate between two latent vectors.
 
         Args:
-          start: float32 `[latent_dim]`, the first image's.
-          end: float32 `[latent_dim]`, the last image's.
-          steps: How many images, both included; at least 2.
+          start: float32 `[latent_dim]`.
+          end: float32 `[latent_dim]`.
+          steps: Number of images, both ends included; at least 2.
           spherical: See `latents.interpolate_latents`.
 
         Returns:
           `[steps, size, size, 1]` in [-1, 1] for each scale, smallest first.
 
         Raises:
-          ConfigError: If an argument is wrong.
+          ConfigError: If an argument is invalid.
         """
         return self.generate(interpolate_latents(start, end, steps, spherical))
 
 
 def to_pictures(images: np.ndarray) -> list[PIL.Image.Image]:
-    """Images as Pillow's, one pixel for each value.
+    """Converts images to Pillow images of the same size.
 
     Args:
       images: `[num_images, size, size, 1]` in [-1, 1], one scale of a pyramid.
@@ -183,14 +182,15 @@ def load_generator(path: str | pathlib.Path) -> Generator:
     """Loads a pushed generator.
 
     Args:
-      path: A version directory, or a serving directory, of which the newest
-        complete version is taken.
+      path: A version directory, or a serving directory, whose newest complete version
+        is loaded.
 
     Returns:
       The generator.
 
     Raises:
-      ConfigError: If there is no SavedModel, or it has other signatures.
+      ConfigError: If there is no SavedModel, it is corrupt, or its signatures are not
+        those of a generator.
     """
     version = find_version(path)
     try:
@@ -198,13 +198,13 @@ def load_generator(path: str | pathlib.Path) -> Generator:
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as e:
         reason = str(e).splitlines()[0]
         raise ConfigError(
-            f"The SavedModel in {str(version)!r} is damaged ({reason}); push it again."
+            f"The SavedModel in {str(version)!r} is corrupt ({reason}); push it again."
         ) from e
     missing = {"serving_default", "sample"} - set(model.signatures)
     if missing:
         raise ConfigError(
-            f"{version} lacks the signature(s) {', '.join(sorted(missing))}; name"
-            " a generator that this pipeline pushed."
+            f"The SavedModel in {str(version)!r} lacks the signature(s)"
+            f" {', '.join(sorted(missing))}; use a generator pushed by this pipeline."
         )
     for name in ("serving_default", "sample"):
         _check_signature(version, name, model.signatures[name])
@@ -237,14 +237,14 @@ def _check_signature(
             if key not in has or not spec.is_compatible_with(has[key]):
                 other = _describe(has[key]) if key in has else "none"
                 raise ConfigError(
-                    f"The signature {name} of {str(version)!r} must {verb} {key!r},"
-                    f" {_describe(spec)}, and has {other}; name a generator that this"
-                    " pipeline pushed."
+                    f"The signature {name} of {str(version)!r} must {verb} {key!r} as"
+                    f" {_describe(spec)} but has {other}; use a generator pushed by"
+                    " this pipeline."
                 )
     if name == "serving_default" and found[0]["latents"].shape[1] is None:
         raise ConfigError(
-            f"The signature serving_default of {str(version)!r} leaves the length of"
-            " its 'latents' open; export it as [N, latent_dim]."
+            f"The signature serving_default of {str(version)!r} has 'latents' of"
+            " unknown length; export it as [N, latent_dim]."
         )
 
 
@@ -253,11 +253,11 @@ def _describe(spec: tf.TensorSpec) -> str:
 
 
 def find_version(path: str | pathlib.Path) -> pathlib.Path:
-    """The version directory that is meant.
+    """Resolves a path to a version directory.
 
     Args:
-      path: A version directory, or a serving directory, of which the newest
-        complete version is taken.
+      path: A version directory, or a serving directory, whose newest complete version
+        is returned.
 
     Raises:
       ConfigError: If there is none.
@@ -268,7 +268,7 @@ def find_version(path: str | pathlib.Path) -> pathlib.Path:
     versions = saved_models.complete_versions(path)
     if not versions:
         raise ConfigError(
-            f"There is no SavedModel in {str(path)!r}; name a serving directory, or one"
-            " version of it."
+            f"There is no SavedModel in {str(path)!r}; use a serving directory or one"
+            " of its versions."
         )
     return versions[-1]

@@ -1,4 +1,4 @@
-"""What a SavedModel says of itself, without loading it."""
+"""Inspects SavedModels and serving directories without loading a model."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from msg_modules.common.errors import ConfigError, RunError
 
-# The model card that lies beside a pushed generator.
+# The model card in a version directory.
 CARD_FILE = "README.md"
 
 
 def serving_directory(path: str) -> pathlib.Path:
-    """The serving directory that a setting names.
+    """Converts a setting to the path of the serving directory.
 
     Raises:
-      RunError: If it is a URI, of which a path would silently make a directory.
+      RunError: If it is a URI, which would silently become a local directory.
     """
     if "://" in path:
         raise RunError(
-            f"serving_dir is {path!r}; it must be a directory: a volume's, or on Vertex"
-            " AI /gcs/BUCKET/DIRECTORY."
+            f"serving_dir is {path!r}; it must be a directory, such as one on a volume,"
+            " or /gcs/BUCKET/DIRECTORY on Vertex AI."
         )
     return pathlib.Path(path)
 
 
 def complete_versions(serving_dir: pathlib.Path) -> list[pathlib.Path]:
-    """The version directories that are there in full, oldest first.
+    """Lists the complete version directories, oldest first.
 
     Args:
       serving_dir: A directory of numbered versions; it need not exist.
     """
-    # saved_model.pb is copied last, where a version is not renamed as a whole.
+    # Where a version cannot be renamed into place, saved_model.pb is copied last.
     found = (file.parent for file in serving_dir.glob("*/saved_model.pb"))
     return sorted(
         (version for version in found if version.name.isdecimal()),
@@ -43,13 +43,13 @@ def complete_versions(serving_dir: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
-    """The graph with its signatures, and the version of TensorFlow that wrote it.
+    """Reads the graph, with its signatures and the TensorFlow version that wrote it.
 
     Args:
       version: A version directory.
 
     Raises:
-      ConfigError: If it is damaged.
+      ConfigError: If the SavedModel is corrupt.
     """
     model = saved_model_pb2.SavedModel()
     try:
@@ -57,12 +57,12 @@ def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
         return model.meta_graphs[0]
     except (OSError, DecodeError, IndexError) as e:
         raise ConfigError(
-            f"The SavedModel in {str(version)!r} is damaged ({e}); push it again."
+            f"The SavedModel in {str(version)!r} is corrupt ({e}); push it again."
         ) from e
 
 
 def describe_signatures(meta_graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
-    """A line for each signature: its name, what it takes and what it returns."""
+    """Formats each signature on a line: name, inputs and outputs."""
     return [
         f"{name}({_describe(signature.inputs)}) -> {_describe(signature.outputs)}"
         for name, signature in sorted(meta_graph.signature_def.items(), reverse=True)
@@ -82,7 +82,7 @@ def _describe(tensors: dict[str, meta_graph_pb2.TensorInfo]) -> str:
 
 
 def count_weights(version: pathlib.Path) -> int:
-    """How many numbers the model has learned or averaged.
+    """Counts the model's parameters, including batch norm statistics.
 
     Args:
       version: A version directory.

@@ -1,1 +1,1 @@
-"""How good generated images are; needs TensorFlow and NumPy, nothing of TFX."""
+"""Evaluation metrics for generated images; independent of TFX."""

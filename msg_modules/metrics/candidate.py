@@ -1,4 +1,4 @@
-"""Drawing from a generator that may be anything: it is checked as a user meets it."""
+"""Sampling from an untrusted generator, with checks of its signatures and outputs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from msg_modules.generator.sampling import Generator, load_generator
 from msg_modules.metrics.images import quantise
 
 _CHUNK = 250
-# Rounding of a tanh.
+# Allows for rounding errors of tanh.
 _TOLERANCE = 1e-5
 
 
 class UnfitGenerator(RunError):
-    """A generator that does not keep its contract, and cannot be judged."""
+    """The generator violates its interface, so it cannot be evaluated."""
 
 
 def load_candidate(path: str | pathlib.Path) -> Generator:
@@ -28,7 +28,7 @@ def load_candidate(path: str | pathlib.Path) -> Generator:
       path: A version directory, or a serving directory.
 
     Raises:
-      UnfitGenerator: If it is damaged, or a signature is missing or another one.
+      UnfitGenerator: If it is corrupt, or a signature is missing or wrong.
     """
     try:
         return load_generator(path)
@@ -37,11 +37,11 @@ def load_candidate(path: str | pathlib.Path) -> Generator:
 
 
 def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, ...]:
-    """Draws images a chunk at a time, checks and quantises them.
+    """Samples images in chunks, and validates and quantises them.
 
     Args:
-      generator: What `load_candidate` returns.
-      num_images: How many.
+      generator: The result of `load_candidate`.
+      num_images: Number of images.
       seed: In [0, 2**31); the same seed gives the same images.
 
     Returns:
@@ -49,8 +49,8 @@ def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, 
       first.
 
     Raises:
-      UnfitGenerator: If it fails, images have wrong shapes, are not finite or
-        leave [-1, 1], or all are the same.
+      UnfitGenerator: If sampling fails, images have wrong shapes, are not finite or
+        not in [-1, 1], or all images are the same.
     """
     chunks = []
     for start in range(0, num_images, _CHUNK):
@@ -69,8 +69,8 @@ def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, 
     for key, scale in zip(PYRAMID_KEYS, whole, strict=True):
         if np.all(scale == scale[0]):
             raise UnfitGenerator(
-                f"All {num_images:,} images in {key} are the same: the generator has"
-                " collapsed. Train again, with another seed or lower learning rates."
+                f"All {num_images:,} images in {key} are the same, so the generator has"
+                " collapsed; train again with another seed or lower learning rates."
             )
     return whole
 
@@ -79,15 +79,14 @@ def _check(pyramid: tuple[np.ndarray, ...], num_images: int) -> None:
     for key, size, scale in zip(PYRAMID_KEYS, PYRAMID_SIZES, pyramid, strict=True):
         wanted = (num_images, size, size, 1)
         if scale.shape != wanted:
-            raise UnfitGenerator(
-                f"{key} has the shape {scale.shape}; it must be {wanted}."
-            )
+            raise UnfitGenerator(f"{key} has shape {scale.shape}; it must be {wanted}.")
         if not np.all(np.isfinite(scale)):
             raise UnfitGenerator(
-                f"The generator draws NaN or infinite values in {key}; train again"
-                " with lower learning rates."
+                f"{key} contains NaN or infinite values; train again with lower"
+                " learning rates."
             )
-        if (reach := np.max(np.abs(scale))) > 1 + _TOLERANCE:
+        if (largest := np.max(np.abs(scale))) > 1 + _TOLERANCE:
             raise UnfitGenerator(
-                f"{key} reaches {reach:.3g}, beyond [-1, 1]; end the generator in tanh."
+                f"{key} has values up to {largest:.3g}; they must be in [-1, 1]: end"
+                " the generator in tanh."
             )

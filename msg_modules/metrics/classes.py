@@ -1,4 +1,4 @@
-"""Which classes are drawn how often: where a generator collapses, it shows here."""
+"""Class distribution of images, which reveals mode collapse."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def histogram(logits: np.ndarray) -> np.ndarray:
-    """The share of each class among images.
+    """Computes the fraction of images in each class.
 
     Args:
-      logits: `[num_images, num_classes]`; the largest one is the class.
+      logits: `[num_images, num_classes]`; the class is the argmax.
 
     Returns:
       float64 `[num_classes]` that sums to 1.
@@ -19,26 +19,26 @@ def histogram(logits: np.ndarray) -> np.ndarray:
 
 
 def entropy(shares: np.ndarray) -> float:
-    """The entropy of a histogram, in bits.
+    """Computes the entropy of a histogram, in bits.
 
     Args:
       shares: `[num_classes]`, sums to 1.
 
     Returns:
-      0 if there is one class only, `log2(num_classes)` if all are as frequent.
+      0 for a single class, `log2(num_classes)` for a uniform distribution.
     """
     present = shares[shares > 0]
     return float(-(present * np.log2(present)).sum()) + 0.0
 
 
 def total_variation(shares: np.ndarray, others: np.ndarray) -> float:
-    """The distance of two histograms: the share of images to relabel.
+    """Computes the total variation distance between two histograms.
 
     Args:
       shares: `[num_classes]`, sums to 1.
       others: Likewise.
 
     Returns:
-      0 if they are equal, 1 if they have no class in common.
+      0 if they are equal, 1 if they are disjoint.
     """
     return float(np.abs(shares - others).sum() / 2)

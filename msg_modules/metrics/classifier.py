@@ -1,9 +1,9 @@
-"""The classifier whose features the metrics compare images in.
+"""The classifier that provides the features for the metrics.
 
-Inception-v3 sees objects in colour photographs of 299x299 pixels. A small
-network that was trained on the dataset at hand tells its images apart better and
-is quick on a CPU; its numbers compare only with those of the same classifier,
-which `ClassifierInfo.content_hash` names.
+Inception-v3 was trained on colour photographs of 299x299 pixels. A small network
+trained on the dataset itself separates its images better and is fast on a CPU. Metrics
+are only comparable for the same classifier, identified by
+`ClassifierInfo.content_hash`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from msg_modules.common.errors import RunError
 from msg_modules.configs import ClassifierConfig
 from msg_modules.data.preprocessing import IMAGE_SIZE
 
-# Raise it when the network or its training changes.
+# Increment the version when the network or its training changes.
 EXTRACTOR = "cnn64-1"
 FEATURE_DIM = 64
 
@@ -33,16 +33,16 @@ _CHUNK = 250
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierInfo:
-    """What one must know of a classifier to compare its numbers.
+    """Identifies a classifier and describes how it was trained.
 
     Attributes:
-      dataset: What it was trained on, with the version: `fashion_mnist:3.0.1`.
+      dataset: Dataset it was trained on, with the version: `fashion_mnist:3.0.1`.
       num_classes: Number of classes.
-      num_train: Images it was trained on.
-      num_held_out: Training images kept back for `accuracy`.
-      accuracy: Share of the held-out images that it tells right.
-      seed: Seed of the weights and the order of the images.
-      epochs: Passes over the images.
+      num_train: Number of training images.
+      num_held_out: Number of held-out images for `accuracy`.
+      accuracy: Accuracy on the held-out images.
+      seed: Seed for weight initialization and shuffling.
+      epochs: Number of epochs.
       extractor: Version of the network.
       content_hash: Hash of the weights.
     """
@@ -60,12 +60,12 @@ class ClassifierInfo:
     def __str__(self) -> str:
         return (
             f"{self.extractor} {self.content_hash[:8]} on {self.dataset}"
-            f" ({self.accuracy:.1%} of {self.num_held_out:,} held-out images right)"
+            f" ({self.accuracy:.1%} accuracy on {self.num_held_out:,} held-out images)"
         )
 
 
 class Prediction(NamedTuple):
-    """What the classifier says of images.
+    """Outputs of the classifier.
 
     Attributes:
       features: float32 `[num_images, FEATURE_DIM]`, the penultimate layer.
@@ -80,7 +80,7 @@ class Classifier:
     """A trained classifier.
 
     Attributes:
-      info: Where it comes from.
+      info: Its description.
     """
 
     def __init__(self, model: keras.Model, info: ClassifierInfo):
@@ -95,7 +95,7 @@ class Classifier:
         )
 
     def predict(self, images: np.ndarray) -> Prediction:
-        """Runs images through the network, a chunk at a time.
+        """Runs the network on images, in chunks.
 
         Args:
           images: `[num_images, 28, 28, 1]` in [-1, 1].
@@ -108,11 +108,11 @@ class Classifier:
         return Prediction(np.concatenate(features), np.concatenate(logits))
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """The features alone of `predict`."""
+        """Returns the features of `predict`."""
         return self.predict(images).features
 
     def save(self, directory: str | pathlib.Path) -> None:
-        """Writes the classifier beside its place and renames it there.
+        """Writes the classifier, through a temporary directory.
 
         Args:
           directory: Gets `classifier.keras` and `classifier.json`.
@@ -139,7 +139,7 @@ def train_classifier(
       labels: int `[num_images]` in [0, num_classes).
       dataset: Name and version of the dataset, for `ClassifierInfo`.
       num_classes: Number of classes.
-      config: Seed, epochs and the share of the images that is held out.
+      config: Classifier settings.
 
     Returns:
       The classifier, with its accuracy on the held-out images.
@@ -149,15 +149,14 @@ def train_classifier(
     """
     if len(images) and not 0 <= labels.min() <= labels.max() < num_classes:
         raise RunError(
-            f"{dataset} has labels from {labels.min()} to {labels.max()}; the"
-            f" classifier was asked for {num_classes} classes. Correct"
-            " --data.num-classes."
+            f"{dataset} has labels from {labels.min()} to {labels.max()}, but the"
+            f" classifier has {num_classes} classes; correct --data.num-classes."
         )
     num_held_out = round(len(images) * config.held_out)
     if not 0 < num_held_out < len(images):
         raise RunError(
-            f"{dataset} has {len(images)} training images, too few to keep"
-            f" {config.held_out:.0%} of them back; use more."
+            f"{dataset} has {len(images)} training images, too few to hold out"
+            f" {config.held_out:.0%} of them; use more."
         )
     keras.utils.set_random_seed(config.seed)
     order = np.random.default_rng(config.seed).permutation(len(images))
@@ -181,17 +180,17 @@ def train_classifier(
 
 
 def load_classifier(directory: str | pathlib.Path) -> Classifier:
-    """Loads what `Classifier.save` wrote.
+    """Loads a classifier that `Classifier.save` wrote.
 
     Args:
       directory: The directory it was saved in.
 
     Raises:
-      RunError: If it is not there, damaged, of another version of the network,
-        or its weights are not those that its description names.
+      RunError: If it is missing or corrupt, has another version of the network, or its
+        weights do not match its description.
     """
     path = pathlib.Path(directory)
-    remedy = "train it again by deleting its directory, or name another one."
+    remedy = "delete its directory to train it again, or use another one."
     try:
         info = ClassifierInfo(**json.loads((path / _INFO_FILE).read_text()))
         model = keras.saving.load_model(path / _MODEL_FILE, compile=False)
@@ -202,19 +201,20 @@ def load_classifier(directory: str | pathlib.Path) -> Classifier:
         ) from e
     if info.extractor != EXTRACTOR:
         raise RunError(
-            f"The classifier in {str(path)!r} is of version {info.extractor!r}, and"
-            f" {EXTRACTOR!r} is wanted; {remedy}"
+            f"The classifier in {str(path)!r} has version {info.extractor!r}; it must"
+            f" be {EXTRACTOR!r}: {remedy}"
         )
     if (content_hash := _content_hash(model)) != info.content_hash:
         raise RunError(
-            f"The classifier in {str(path)!r} has weights {content_hash[:8]}, and its"
-            f" description names {info.content_hash[:8]}; {remedy}"
+            f"The weights of the classifier in {str(path)!r} have hash"
+            f" {content_hash[:8]}, but its description says {info.content_hash[:8]};"
+            f" {remedy}"
         )
     return Classifier(model, info)
 
 
 def _build(num_classes: int) -> keras.Model:
-    """Images -> features and logits."""
+    """Builds the network: images -> features and logits."""
     layers = keras.layers
     images = keras.Input([IMAGE_SIZE, IMAGE_SIZE, 1], name="image")
     x = images
@@ -234,7 +234,7 @@ def _fit(
     train: np.ndarray,
     config: ClassifierConfig,
 ) -> None:
-    """Trains with Adam, the learning rate falling to zero along a cosine."""
+    """Trains with Adam and cosine decay of the learning rate to 0."""
     batches = -(-len(train) // config.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(
         config.learning_rate, config.epochs * batches
@@ -246,7 +246,7 @@ def _fit(
     )
     shuffle = np.random.default_rng(config.seed + 1)
     for _ in range(config.epochs):
-        # Not `fit`: tf.data's thread would delay the end by up to a minute.
+        # Not `fit`, whose tf.data thread would delay shutdown by up to a minute.
         for batch in np.array_split(shuffle.permutation(train), batches):
             classifier.train_on_batch(images[batch], labels[batch])
 

@@ -1,4 +1,4 @@
-"""Whether the scales of a pyramid show the same image."""
+"""Consistency between the scales of a pyramid."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ _CHUNK = 1000
 
 
 def inconsistency(pyramid: Sequence[np.ndarray]) -> dict[int, float]:
-    """How far the small scales are from the large one resized, as real data are.
+    """Measures how much the small scales differ from the largest one, resized.
+
+    Real pyramids are made by the same resizing, so they score 0.
 
     Args:
       pyramid: `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest
         first.
 
     Returns:
-      For each smaller size, the root mean squared difference of pixels to the
-      largest scale resized to it; 0 if they agree, at most 2.
+      Size -> root mean squared pixel difference to the largest scale resized to that
+      size, for the smaller scales; in [0, 2].
     """
     largest = pyramid[-1]
     sums = np.zeros(len(PYRAMID_SIZES) - 1)

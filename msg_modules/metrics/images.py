@@ -1,4 +1,4 @@
-"""Images as the metrics see them."""
+"""Quantisation of images, and noise as a reference."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from msg_modules.data.preprocessing import IMAGE_SIZE
 
 
 def quantise(images: np.ndarray) -> np.ndarray:
-    """Rounds images to the 256 levels that a file has.
+    """Rounds images to 8 bits, as in an image file.
 
-    Real images come from files. Without this a metric could tell generated ones
-    by the values in between, which nobody sees.
+    Real images come from files. Otherwise, a metric could tell generated images apart
+    by invisible intermediate values.
 
     Args:
       images: In [-1, 1], any shape.
 
     Returns:
-      float32 of the same shape, on the levels `k / 127.5 - 1`.
+      float32 of the same shape, with values `k / 127.5 - 1`.
     """
-    # One copy and no more: these may be all training images.
+    # In place after one copy, since these may be all training images.
     levels = np.array(images, np.float32)
     levels += 1.0
     levels *= 127.5
@@ -31,10 +31,10 @@ def quantise(images: np.ndarray) -> np.ndarray:
 
 
 def noise(num_images: int, seed: int, size: int = IMAGE_SIZE) -> np.ndarray:
-    """Draws images of independent uniform pixels: the worst that is expected.
+    """Draws images of independent uniform pixels, as a lower bound on quality.
 
     Args:
-      num_images: How many.
+      num_images: Number of images.
       seed: The same seed gives the same images.
       size: Height and width.
 

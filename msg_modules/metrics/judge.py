@@ -1,4 +1,4 @@
-"""Judging a generator: its figures, and whether they bless it."""
+"""Evaluates a generator: its metrics, and the decision to bless it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Figure:
 
     Attributes:
       value: Mean over the seeds.
-      std: Standard deviation over the seeds; None for a single one.
-      real: What real images score, of the training split.
-      noise: What noise scores.
-      baseline: The same of the last blessed generator; None without one.
+      std: Standard deviation over the seeds; None for a single seed.
+      real: Value for real images, from the training split.
+      noise: Value for noise.
+      baseline: Value for the last blessed generator; None if there is none.
     """
 
     value: float
@@ -41,11 +41,11 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """Whether a generator is good enough, and why.
+    """Whether a generator is blessed, and why not.
 
     Attributes:
       blessed: Whether it may be pushed.
-      reasons: What speaks against it; empty if it is blessed.
+      reasons: Why it is not blessed; empty if it is.
     """
 
     blessed: bool
@@ -58,20 +58,20 @@ def evaluate(
     config: EvaluateConfig,
     baseline: str | pathlib.Path | None = None,
 ) -> tuple[dict[str, Any], Generator | None]:
-    """Measures a generator and decides about it.
+    """Evaluates a generator and decides whether to bless it.
 
     Args:
       model: A SavedModel with the signatures of a pushed one, or a serving directory.
-      yardstick: What to measure with.
+      yardstick: The images and the classifier to measure with.
       config: Seeds and thresholds.
       baseline: The last blessed generator, to compare with.
 
     Returns:
-      What `metrics.json` holds of the evaluation (`to_json`), and the generator; None
-      if it breaks its contract, which is then the reason against it.
+      The evaluation, as `to_json` returns it, and the generator; None if it violates
+      its interface, which is then the reason for not blessing it.
 
     Raises:
-      RunError: If the baseline cannot be measured.
+      RunError: If the baseline cannot be evaluated.
     """
     try:
         generator = candidate.load_candidate(model)
@@ -87,8 +87,8 @@ def evaluate(
             baseline_measured = measure(served, yardstick, config)
         except candidate.UnfitGenerator as e:
             raise RunError(
-                f"The last blessed generator cannot be compared with: {e} Delete it,"
-                " or give --evaluate.baseline none."
+                f"The last blessed generator cannot be used for comparison: {e} Delete"
+                " it, or use --evaluate.baseline none."
             ) from e
     figures = compare(yardstick, measured, baseline_measured)
     found = to_json(
@@ -105,10 +105,10 @@ def evaluate(
 def measure(
     generator: Generator, yardstick: Yardstick, config: EvaluateConfig
 ) -> list[Measurement]:
-    """Draws and measures once for each seed.
+    """Samples and measures once per seed.
 
     Raises:
-      UnfitGenerator: If the generator cannot be judged.
+      UnfitGenerator: If the generator violates its interface.
     """
     seeds = range(config.seed, config.seed + config.num_seeds)
     return [
@@ -122,7 +122,7 @@ def compare(
     measured: list[Measurement],
     baseline: list[Measurement] | None,
 ) -> dict[str, Figure]:
-    """Puts the scores of real images, noise and the baseline beside each metric."""
+    """Combines the metrics with those of real images, noise and the baseline."""
     real, noise = yardstick.real().figures, yardstick.noise().figures
     return {
         name: Figure(
@@ -139,11 +139,11 @@ def compare(
 
 
 def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
-    """Blesses a generator, or says what speaks against it.
+    """Compares the metrics with the thresholds.
 
     Args:
-      figures: What `compare` returns.
-      config: The thresholds; None turns one off.
+      figures: The result of `compare`.
+      config: The thresholds; None disables one.
     """
     main = figures[MAIN_METRIC]
     label = METRICS[MAIN_METRIC].label
@@ -160,7 +160,7 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
         reasons.append(
             f"{label} is {main.value:.3g}; it must be at most"
             f" {config.max_frechet_share * main.noise:.3g},"
-            f" {config.max_frechet_share:g} of noise's"
+            f" {config.max_frechet_share:g} times that of noise"
             " (--evaluate.max-frechet-share)"
         )
     coverage = figures["coverage"].value
@@ -172,7 +172,7 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
     distance = figures["class_distance"].value
     if config.max_class_distance is not None and distance > config.max_class_distance:
         reasons.append(
-            f"Distance of the classes is {distance:.3g}; it must be at most"
+            f"Class distance is {distance:.3g}; it must be at most"
             f" {config.max_class_distance:g} (--evaluate.max-class-distance)"
         )
     if (
@@ -181,9 +181,9 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
         and main.value > main.baseline * (1 + config.max_worsening)
     ):
         reasons.append(
-            f"{label} is {main.value:.3g}; the last blessed generator has"
-            f" {main.baseline:.3g}, and it may be larger by {config.max_worsening:.0%}"
-            " (--evaluate.max-worsening)"
+            f"{label} is {main.value:.3g}; it must be at most"
+            f" {config.max_worsening:.0%} above the {main.baseline:.3g} of the last"
+            " blessed generator (--evaluate.max-worsening)"
         )
     return Verdict(not reasons, tuple(reasons))
 
@@ -197,14 +197,14 @@ def to_json(
     measured: list[Measurement] | None = None,
     baseline: str | None = None,
 ) -> dict[str, Any]:
-    """All that was found, as `metrics.json` holds it.
+    """Converts an evaluation to the content of `metrics.json`.
 
     Args:
-      yardstick: What was measured with.
+      yardstick: The images and the classifier measured with.
       config: The settings.
       verdict: The decision.
-      figures: What `compare` returned; None for an unfit generator.
-      measured: What `measure` returned; None for an unfit generator.
+      figures: The result of `compare`; None for an unfit generator.
+      measured: The result of `measure`; None for an unfit generator.
       baseline: Path of the last blessed generator.
     """
     return {

@@ -11,11 +11,11 @@ SUBSET_SIZE = 1000
 
 
 class KernelDistance(NamedTuple):
-    """A squared maximum mean discrepancy.
+    """A squared maximum mean discrepancy (MMD), estimated on subsets.
 
     Attributes:
-      mean: Its mean over the subsets; it may be slightly below 0.
-      std: Its standard deviation over the subsets.
+      mean: Mean over the subsets; can be slightly negative.
+      std: Standard deviation over the subsets.
     """
 
     mean: float
@@ -25,11 +25,11 @@ class KernelDistance(NamedTuple):
 def kernel_distance(
     features: np.ndarray, reference: np.ndarray, seed: int = 0
 ) -> KernelDistance:
-    """The KID of two sets of features, without the bias of the Frechet distance.
+    """Computes the KID, which is unbiased, unlike the Frechet distance.
 
-    The unbiased squared MMD with the kernel `(x . y / dim + 1)^3`, over 100
-    random subsets of 1,000 images (Binkowski et al., arXiv 1801.01401,
-    section 4), or of half of the images where there are fewer than 2,000.
+    The unbiased squared MMD with the kernel `(x . y / dim + 1)^3`, over 100 random
+    subsets of 1,000 images (Binkowski et al., arXiv 1801.01401, section 4), or of half
+    the images if there are fewer than 2,000.
 
     Args:
       features: `[num_images, dim]`, at least 4 rows.
@@ -42,13 +42,13 @@ def kernel_distance(
     size = min(SUBSET_SIZE, len(features) // 2, len(reference) // 2)
     if size < 2:
         raise ValueError(
-            f"there are {len(features)} and {len(reference)} images; the kernel"
-            " distance needs at least 4 of each."
+            f"there are {len(features)} and {len(reference)} images; there must be at"
+            " least 4 of each for the kernel distance."
         )
     if features.shape[1] != reference.shape[1]:
         raise ValueError(
-            f"the features have {features.shape[1]} and {reference.shape[1]}"
-            " dimensions; they must come from the same extractor."
+            f"features have {features.shape[1]} and {reference.shape[1]} dimensions;"
+            " they must come from the same extractor."
         )
     generator = np.random.default_rng(seed)
     distances = [
@@ -62,7 +62,7 @@ def kernel_distance(
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased estimate of the squared MMD with the cubic kernel.
+    """Computes the unbiased estimate of the squared MMD with the cubic kernel.
 
     Gretton et al., "A kernel two-sample test" (JMLR 13, 2012), lemma 6.
 

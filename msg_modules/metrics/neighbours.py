@@ -1,4 +1,4 @@
-"""What the nearest neighbours of images tell: fidelity, diversity, copying."""
+"""Nearest-neighbour metrics for fidelity, diversity and copying."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WORKING_MEMORY_MIB = 16
 
 
 class Manifolds(NamedTuple):
-    """How two sets of images cover each other; each in [0, 1] but `density`.
+    """How well two sets of images cover each other; all in [0, 1] but `density`.
 
     Attributes:
-      precision: Share of the generated images within reach of a real one.
-      recall: Share of the real images within reach of a generated one.
-      density: How many real images each generated one is within reach of, as a
-        share of `k`; about 1 for equal distributions, and it may be above.
-      coverage: Share of the real images that have a generated one in reach.
+      precision: Fraction of generated images within the radius of a real one.
+      recall: Fraction of real images within the radius of a generated one.
+      density: Number of real images whose radius a generated image lies within,
+        averaged and divided by `k`; about 1 for equal distributions, can exceed 1.
+      coverage: Fraction of real images with a generated one within their radius.
     """
 
     precision: float
@@ -32,34 +32,33 @@ class Manifolds(NamedTuple):
 def compare_manifolds(
     features: np.ndarray, reference: np.ndarray, k: int = NUM_NEIGHBOURS
 ) -> Manifolds:
-    """Precision, recall, density and coverage.
+    """Computes precision, recall, density and coverage.
 
-    The reach of an image is the distance to the `k`-th nearest image of its own
-    set (Kynkaanniemi et al., arXiv 1904.06991, equations 1 and 2, for precision
-    and recall; Naeem et al., arXiv 2002.09797, equations 4 and 6, for density
-    and coverage).
+    The radius of an image is the distance to the `k`-th nearest image of its own set
+    (Kynkaanniemi et al., arXiv 1904.06991, equations 1 and 2, for precision and recall;
+    Naeem et al., arXiv 2002.09797, equations 4 and 6, for density and coverage).
 
     Args:
-      features: Generated images, `[num_images, dim]`, more than `k` rows.
-      reference: Real images, `[num_others, dim]`, more than `k` rows.
-      k: Which neighbour sets the reach.
+      features: Features of generated images, `[num_images, dim]`, more than `k` rows.
+      reference: Features of real images, `[num_others, dim]`, more than `k` rows.
+      k: The neighbour that sets the radius.
 
     Raises:
       ValueError: If there are too few images.
     """
     fewest = min(len(features), len(reference))
     if fewest <= k:
-        raise ValueError(f"there are {fewest} images; {k} neighbours need more.")
-    generated_reach = _reach(features, k)
-    real_reach = _reach(reference, k)
-    # Of each generated image: in the reach of how many real ones.
+        raise ValueError(f"there are {fewest} images; there must be more than {k}.")
+    generated_radii = _radii(features, k)
+    real_radii = _radii(reference, k)
+    # For each generated image, the number of real images whose radius it lies within.
     hosts = np.zeros(len(features), np.int64)
     covered, recalled, start = 0, 0, 0
     for distances in _distances(reference, features):
-        within = distances < real_reach[start : start + len(distances), None]
+        within = distances < real_radii[start : start + len(distances), None]
         hosts += within.sum(axis=0)
         covered += np.count_nonzero(within.any(axis=1))
-        recalled += np.count_nonzero((distances < generated_reach).any(axis=1))
+        recalled += np.count_nonzero((distances < generated_radii).any(axis=1))
         start += len(distances)
     return Manifolds(
         precision=float(np.mean(hosts > 0)),
@@ -70,11 +69,11 @@ def compare_manifolds(
 
 
 class Nearest(NamedTuple):
-    """The nearest image of another set, for each image.
+    """For each image, the nearest one in another set.
 
     Attributes:
       distances: float64 `[num_images]`, Euclidean.
-      indices: int64 `[num_images]`, the row in the other set.
+      indices: int64 `[num_images]`, row in the other set.
     """
 
     distances: np.ndarray
@@ -82,11 +81,11 @@ class Nearest(NamedTuple):
 
 
 def nearest(queries: np.ndarray, others: np.ndarray) -> Nearest:
-    """Finds the nearest of other images, in bounded memory.
+    """Finds the nearest neighbour of each image, in bounded memory.
 
     Args:
       queries: Images or features, `[num_images, ...]`.
-      others: What to search, `[num_others, ...]`.
+      others: The set to search, `[num_others, ...]`.
     """
     indices, distances = sklearn.metrics.pairwise_distances_argmin_min(
         queries.reshape(len(queries), -1), others.reshape(len(others), -1)
@@ -94,16 +93,16 @@ def nearest(queries: np.ndarray, others: np.ndarray) -> Nearest:
     return Nearest(np.asarray(distances, np.float64), indices)
 
 
-def _reach(features: np.ndarray, k: int) -> np.ndarray:
-    """The distance of each image to its k-th nearest other one."""
-    # Each is its own nearest one, at distance 0.
+def _radii(features: np.ndarray, k: int) -> np.ndarray:
+    """Returns the distance of each image to its k-th nearest neighbour."""
+    # Index k rather than k - 1: each image is its own nearest, at distance 0.
     return np.concatenate(
         [np.partition(rows, k, axis=1)[:, k] for rows in _distances(features, features)]
     )
 
 
 def _distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
-    """Euclidean distances, some rows of the matrix at a time."""
+    """Yields the matrix of Euclidean distances in blocks of rows."""
     return sklearn.metrics.pairwise_distances_chunked(
         np.asarray(rows, np.float64),
         np.asarray(columns, np.float64),

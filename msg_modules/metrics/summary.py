@@ -1,4 +1,4 @@
-"""The figures that a terminal shows."""
+"""Console summary of an evaluation."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _SHOWN = (
 
 
 def lines(evaluation: dict[str, Any]) -> list[str]:
-    """A table of the main figures beside those of real images and of noise.
+    """Formats a table of the main metrics, with those of real images and noise.
 
     Args:
-      evaluation: What `metrics.json` holds (`judge.to_json`).
+      evaluation: Content of `metrics.json` (`judge.to_json`).
 
     Returns:
-      Lines without ends; none if the generator could not be measured.
+      Lines without line breaks; empty if the generator could not be measured.
     """
     figures = evaluation["figures"]
     if not figures:
@@ -42,11 +42,11 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
     ]
     rows = [
         f"\n{len(evaluation['seeds'])} x {evaluation['num_images']:,} generated images"
-        f" against {evaluation['num_images']:,} of {evaluation['split']!r} of"
-        f" {evaluation['dataset']},\nin the features of {extractor['extractor']}"
-        f" {extractor['content_hash'][:8]}, trained on {extractor['dataset']}."
-        f" Real: {evaluation['num_real_images']:,} training\nimages; noise: "
-        "uniform pixels.",
+        f" against {evaluation['num_images']:,} images of {evaluation['split']!r} of"
+        f" {evaluation['dataset']},\nby features of classifier"
+        f" {extractor['extractor']} {extractor['content_hash'][:8]}, trained on"
+        f" {extractor['dataset']}.\nReal: {evaluation['num_real_images']:,} training"
+        " images; noise: uniform pixels.",
         _row("", heading),
     ]
     for name in _SHOWN:

@@ -1,4 +1,4 @@
-"""All figures of some images, measured the same way for whatever drew them."""
+"""Computes all metrics for a set of images, whatever their source."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from msg_modules.metrics.classifier import Classifier
 
 MAX_IMAGES = 10_000
 _FEWEST_IMAGES = 10
-# Nearest neighbours are looked for from this many images.
+# Generated images whose nearest training images are searched.
 _NUM_QUERIES = 1000
 _NUM_SHOWN = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A figure.
+    """A metric.
 
     Attributes:
-      label: What people call it.
-      better: Which way it improves; `neither` where `real` says what is normal.
+      label: Display name.
+      better: Direction of improvement; `neither` if values near `real` are normal.
     """
 
     label: str
@@ -47,29 +47,31 @@ METRICS = {
         for size in reversed(PYRAMID_SIZES)
     },
     "kernel": Metric("Kernel distance", "lower"),
-    "kernel_std": Metric("  its deviation over subsets", "neither"),
+    "kernel_std": Metric("  std over subsets", "neither"),
     "precision": Metric("Precision", "higher"),
     "recall": Metric("Recall", "higher"),
     "density": Metric("Density", "higher"),
     "coverage": Metric("Coverage", "higher"),
-    "class_entropy": Metric("Entropy of the classes, bits", "higher"),
-    "class_distance": Metric("Distance of the classes", "lower"),
+    "class_entropy": Metric("Class entropy, bits", "higher"),
+    "class_distance": Metric("Class distance", "lower"),
     **{
-        f"inconsistency_{size}": Metric(f"28x28 resized against {size}x{size}", "lower")
+        f"inconsistency_{size}": Metric(f"Inconsistency at {size}x{size}", "lower")
         for size in reversed(PYRAMID_SIZES[:-1])
     },
-    "nearest_pixels": Metric("To the nearest training image, pixels", "neither"),
-    "nearest_features": Metric("To the nearest training image, features", "neither"),
+    "nearest_pixels": Metric("Distance to nearest training image, pixels", "neither"),
+    "nearest_features": Metric(
+        "Distance to nearest training image, features", "neither"
+    ),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What some images measure.
+    """Metrics of a set of images.
 
     Attributes:
       figures: A value for each of `METRICS`.
-      class_shares: float64 `[num_classes]`, which classes the images show.
+      class_shares: float64 `[num_classes]`, predicted class distribution.
     """
 
     figures: dict[str, float]
@@ -77,15 +79,15 @@ class Measurement:
 
 
 class Yardstick:
-    """Test and training images, and the classifier that compares with them.
+    """The test images, training images and classifier that metrics are based on.
 
     Attributes:
-      num_images: Test images, and images of each measurement.
-      num_real: Training images that `real` measures: fewer where there are few.
-      classifier: What embeds the images.
-      class_shares: float64 `[num_classes]`, which classes the classifier sees in
-        the test images.
-      shown: Some test images, to be looked at: `[n, size, size, 1]` for each scale.
+      num_images: Number of test images, and of images in each measurement.
+      num_real: Number of training images in `real`; smaller if there are few.
+      classifier: Computes the features.
+      class_shares: float64 `[num_classes]`, predicted class distribution of the test
+        images.
+      shown: Some test images for display: `[n, size, size, 1]` for each scale.
     """
 
     def __init__(
@@ -96,15 +98,15 @@ class Yardstick:
         num_images: int | None = None,
         seed: int = 0,
     ):
-        """Chooses the images and embeds those of the test split.
+        """Selects images and computes the features of the test images.
 
         Args:
           classifier: Trained on the same dataset.
           train: `[num_train, size, size, 1]` for each scale, smallest first.
-          test: Likewise, images that neither network has seen.
-          num_images: How many to compare; None for all test images, at most
+          test: Likewise, images that no network was trained on.
+          num_images: Number of images to compare; None for all test images, at most
             10,000.
-          seed: Seed of the choice of images and subsets.
+          seed: Seed for the selection of images and subsets.
 
         Raises:
           RunError: If there are too few images.
@@ -115,15 +117,15 @@ class Yardstick:
         )
         if self.num_images > available or available < _FEWEST_IMAGES:
             raise RunError(
-                f"There are {available:,} test images and"
-                f" {max(self.num_images, _FEWEST_IMAGES):,} are asked for; use a larger"
+                f"There are {available:,} test images but"
+                f" {max(self.num_images, _FEWEST_IMAGES):,} are needed; use a larger"
                 " --data.eval-split or a smaller --evaluate.num-images."
             )
-        # Half of the training images at most: the others are the neighbours.
+        # At most half of the training images; the others are searched for neighbours.
         self.num_real = min(self.num_images, len(train[-1]) // 2)
         if self.num_real < _FEWEST_IMAGES:
             raise RunError(
-                f"There are {len(train[-1])} training images; judging needs at least"
+                f"There are {len(train[-1])} training images; evaluation needs at least"
                 f" {2 * _FEWEST_IMAGES}."
             )
         self.classifier = classifier
@@ -147,11 +149,11 @@ class Yardstick:
         self.class_shares = classes.histogram(classifier.predict(test[-1]).logits)
 
     def measure(self, pyramid: Sequence[np.ndarray]) -> Measurement:
-        """Measures images.
+        """Computes all metrics.
 
         Args:
-          pyramid: `[n, size, size, 1]` in [-1, 1] for each scale, smallest
-            first; they are quantised.
+          pyramid: `[n, size, size, 1]` in [-1, 1] for each scale, smallest first;
+            quantised before use.
         """
         pyramid = [images.quantise(scale) for scale in pyramid]
         features, logits = self.classifier.predict(pyramid[-1])
@@ -184,17 +186,17 @@ class Yardstick:
         return Measurement({name: figures[name] for name in METRICS}, shares)
 
     def real(self) -> Measurement:
-        """Measures training images: what a perfect generator would reach."""
+        """Measures training images, as the score of a perfect generator."""
         return self.measure(self._real)
 
     def noise(self) -> Measurement:
-        """Measures noise, drawn at each scale by itself."""
+        """Measures noise, independent at each scale."""
         return self.measure(
             [images.noise(self.num_images, self._seed, size) for size in PYRAMID_SIZES]
         )
 
     def distance_to_training(self, large: np.ndarray) -> float:
-        """The Frechet distance to training images, which leaves the test alone.
+        """Computes the Frechet distance to training images, not to test images.
 
         Args:
           large: `[n, 28, 28, 1]` in [-1, 1].
@@ -207,13 +209,13 @@ class Yardstick:
     def nearest_training_images(
         self, large: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The training images that are nearest in pixels, and those in features.
+        """Finds the training images nearest in pixels, and those nearest in features.
 
         Args:
           large: `[n, 28, 28, 1]` in [-1, 1].
 
         Returns:
-          Two arrays of the same shape.
+          Two arrays of the shape of `large`.
         """
         pixels = neighbours.nearest(large, self._bank)
         embedded = neighbours.nearest(
@@ -222,7 +224,7 @@ class Yardstick:
         return self._bank[pixels.indices], self._bank[embedded.indices]
 
     def _embed(self, scale: np.ndarray) -> np.ndarray:
-        """The features of images of any scale, enlarged to what is classified."""
+        """Computes the features of images of any scale, resized to 28x28."""
         if scale.shape[1] == IMAGE_SIZE:
             return self.classifier.features(scale)
         return self.classifier.features(

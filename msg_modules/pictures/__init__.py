@@ -1,1 +1,1 @@
-"""Image pyramids as pictures, archives, animations and videos."""
+"""Rendering of pyramids and losses: pictures, archives, animations and videos."""

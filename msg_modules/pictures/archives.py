@@ -1,4 +1,4 @@
-"""Arrays that do not fit into memory, as NumPy's NPZ."""
+"""Streaming NPZ writer for arrays larger than memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import numpy as np
 def write_npz(
     path: pathlib.Path, length: int, batches: Iterable[Mapping[str, np.ndarray]]
 ) -> None:
-    """Writes arrays a batch at a time; `numpy.load` reads them.
+    """Writes arrays batch by batch to an archive that `numpy.load` reads.
 
-    A zip file takes one member after the other, and a batch holds a part of each:
-    the members are gathered in files beside the archive first.
+    Members of a zip file are written one after the other, but a batch has a part of
+    each, so the members are first collected in temporary files next to the archive.
 
     Args:
-      path: The archive; made beside its place and renamed there.
-      length: The first axis of all arrays when the last batch is written.
-      batches: Name -> `[batch, ...]`; the same names, types and further axes each
-        time.
+      path: The archive; written to a temporary path and renamed.
+      length: Total length of the first axis of all arrays.
+      batches: Name -> `[batch, ...]`, with the same names, dtypes and other axes in
+        each batch.
 
     Raises:
-      OSError: If it cannot be written.
+      OSError: If the archive cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as place:

@@ -1,4 +1,4 @@
-"""The losses over time, as a picture."""
+"""Plots of the training curves."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def plot_curves(stats: Sequence[dict[str, Any]]) -> Figure:
     """Plots losses and the discriminator's accuracy over the images seen.
 
     Args:
-      stats: What `reporting.read_stats` returns.
+      stats: The result of `reporting.read_stats`.
     """
-    # Neither slows down an import of this module nor needs a display.
+    # Imported here because it is slow; without pyplot because there may be no display.
     from matplotlib.figure import Figure
 
     images = [line["images"] for line in stats]
@@ -41,18 +41,18 @@ def plot_curves(stats: Sequence[dict[str, Any]]) -> Figure:
         axes.set_ylabel(title)
         axes.grid(alpha=0.3)
         axes.legend()
-    losses.set_title("Adversarial losses, and accuracy of the discriminator")
+    losses.set_title("Adversarial losses and discriminator accuracy")
     accuracies.set_ylim(0, 1)
     accuracies.set_xlabel("real images seen")
     return figure
 
 
 def save_curves(stats: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
-    """Writes `plot_curves` as a PNG.
+    """Writes the plot of `plot_curves` to a PNG file.
 
     Args:
-      stats: What `reporting.read_stats` returns.
-      path: The PNG.
+      stats: The result of `reporting.read_stats`.
+      path: The PNG file.
     """
     with files.beside(path) as part:
         plot_curves(stats).savefig(part, dpi=120)

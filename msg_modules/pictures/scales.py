@@ -1,4 +1,4 @@
-"""Which of the three sizes of an image somebody wants to see."""
+"""Selection of the scales of a pyramid."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ _SCALES: tuple[Scale, ...] = ("7", "14", "28")
 
 
 def choose(pyramid: Sequence[np.ndarray], scale: Scale) -> tuple[np.ndarray, ...]:
-    """The wanted scales of a pyramid, smallest first."""
+    """Returns the selected scales of a pyramid, smallest first."""
     return tuple(pyramid) if scale == "all" else (pyramid[_SCALES.index(scale)],)

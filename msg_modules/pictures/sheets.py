@@ -1,4 +1,4 @@
-"""Pictures of pyramids: sheets, and sheets over time."""
+"""Sheets of images, and animations of sheets."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 
 def count_columns(num_images: int) -> int:
-    """How many images of a sheet are in a row: a square, and eight at least."""
+    """Returns the number of images per row: as square as possible, at least 8."""
     return min(num_images, max(8, round(num_images**0.5)))
 
 
 def pyramid_sheet(pyramid: Sequence[np.ndarray], columns: int = 10) -> PIL.Image.Image:
-    """Draws some images, the scales of an image below each other.
+    """Renders images in a grid, with the scales of an image stacked.
 
     Args:
       pyramid: `[num_images, size, size, 1]` in [-1, 1] for each scale.
-      columns: Images in a row.
+      columns: Images per row.
 
     Returns:
-      A grey picture; every scale is enlarged, its pixels kept as squares.
+      A greyscale picture; all scales are enlarged to the same size, without smoothing.
     """
     num_images = len(pyramid[0])
     rows = []
@@ -68,7 +68,7 @@ def _row(images: np.ndarray, columns: int) -> np.ndarray:
 def side_by_side(
     pictures: Sequence[PIL.Image.Image], captions: Sequence[str]
 ) -> PIL.Image.Image:
-    """Puts pictures beside each other, each under its caption."""
+    """Places pictures side by side, each below its caption."""
     width = sum(picture.width for picture in pictures)
     height = max(picture.height for picture in pictures)
     sheet = PIL.Image.new("L", [width, height + _CAPTION_HEIGHT], _BACKGROUND)
@@ -84,40 +84,40 @@ def side_by_side(
 
 
 def save_image(image: PIL.Image.Image, path: pathlib.Path, **options: Any) -> None:
-    """Writes a picture beside its place and renames it there."""
+    """Writes a picture atomically; creates the directory if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.beside(path) as part:
         image.save(part, **options)
 
 
 def save_animation(frames: Sequence[PIL.Image.Image], path: pathlib.Path) -> None:
-    """Writes pictures of one size as an animated GIF that runs for ever.
+    """Writes pictures of equal size to an animated GIF that loops forever.
 
     Args:
-      frames: The pictures, first to last; the last one stays longer.
-      path: The GIF.
+      frames: The pictures in order; the last one is shown longer.
+      path: The GIF file.
 
     Raises:
-      ValueError: If there is no picture.
+      ValueError: If there are no pictures.
     """
     options = animation_options(frames)
     save_image(frames[0], path, **options)
 
 
 def animation_options(frames: Sequence[PIL.Image.Image]) -> dict[str, Any]:
-    """With what the first of some pictures is saved so that all move.
+    """Returns the options to save the first frame as an animation of all frames.
 
     Args:
-      frames: The pictures, first to last.
+      frames: The pictures in order.
 
     Returns:
-      Arguments of `PIL.Image.Image.save`.
+      Keyword arguments of `PIL.Image.Image.save`.
 
     Raises:
-      ValueError: If there is no picture.
+      ValueError: If there are no pictures.
     """
     if not frames:
-        raise ValueError("There is no picture to animate.")
+        raise ValueError("There are no pictures to animate.")
     each = max(40, int(1000 * _SECONDS_OF_ANIMATION / len(frames)))
     return {
         "save_all": True,
@@ -128,16 +128,16 @@ def animation_options(frames: Sequence[PIL.Image.Image]) -> dict[str, Any]:
 
 
 class SampleSheets:
-    """Sheets from the same latents while the generator learns."""
+    """Writes sample sheets from fixed latents during training."""
 
     def __init__(
         self, directory: pathlib.Path, num_images: int, latent_dim: int, seed: int
     ):
-        """Chooses the latents.
+        """Draws the latents.
 
         Args:
-          directory: Gets `real.png` and `step-00000250.png` and so on.
-          num_images: Images on a sheet.
+          directory: Gets `real.png`, `step-00000250.png` etc.
+          num_images: Images per sheet.
           latent_dim: Length of a latent vector.
           seed: Seed of the latents.
         """
@@ -148,25 +148,25 @@ class SampleSheets:
         )
 
     def drop_after(self, step: int) -> None:
-        """Removes the sheets of later steps, which the training draws again."""
+        """Removes sheets of later steps, which training will write again."""
         for path in self._directory.glob("step-*.png"):
             if int(path.stem.removeprefix("step-")) > step:
                 path.unlink()
 
     def draw_real(self, pyramids: Sequence[np.ndarray]) -> None:
-        """Draws training images at all scales."""
+        """Writes a sheet of training images at all scales."""
         sheet = pyramid_sheet([scale[: self._num_images] for scale in pyramids])
         save_image(sheet, self._directory / _REAL_NAME)
 
     def draw(self, generator: tf.Module, step: int) -> list[np.ndarray]:
-        """Draws the generator's images at all scales; returns the pyramid."""
+        """Writes a sheet of generated images at all scales; returns the pyramid."""
         pyramid = [scale.numpy() for scale in generator(self._latents, training=False)]
         save_image(pyramid_sheet(pyramid), self._directory / f"step-{step:08d}.png")
         return pyramid
 
 
 def read_steps(directory: pathlib.Path) -> list[PIL.Image.Image]:
-    """The sheets of a training, first to last.
+    """Reads the sample sheets of a training, in order of steps.
 
     Args:
       directory: The `samples` directory of a training.
@@ -175,7 +175,7 @@ def read_steps(directory: pathlib.Path) -> list[PIL.Image.Image]:
 
 
 def read_real(directory: pathlib.Path) -> PIL.Image.Image:
-    """The sheet of training images.
+    """Reads the sheet of training images.
 
     Args:
       directory: The `samples` directory of a training.
@@ -184,6 +184,6 @@ def read_real(directory: pathlib.Path) -> PIL.Image.Image:
 
 
 def _read(path: pathlib.Path) -> PIL.Image.Image:
-    # Not one open file for each sheet of a long training.
+    # Closes the file, since a long training has many sheets.
     with PIL.Image.open(path) as image:
         return image.copy()

@@ -1,4 +1,4 @@
-"""Pictures over time as a video; needs the extra `video`."""
+"""Video output; needs the extra `video`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ _FRAMES_PER_SECOND = 12
 
 
 def check_installed() -> None:
-    """Raises a `ConfigError` if the extra is not there."""
+    """Raises a `ConfigError` if the extra is not installed."""
     with extras.needed("video"):
         import av  # noqa: F401
         import imageio  # noqa: F401
 
 
 def save_video(frames: Sequence[PIL.Image.Image], path: pathlib.Path) -> None:
-    """Writes pictures of one size as MP4 (H.264), which every browser plays.
+    """Writes pictures of equal size to an MP4 file (H.264), which all browsers play.
 
     Args:
-      frames: The pictures, first to last; of even width and height, as the codec
-        needs it.
-      path: The video; written beside its place and renamed there.
+      frames: The pictures in order; the codec requires even width and height.
+      path: The MP4 file; written to a temporary path and renamed.
     """
     import imageio.v3
 

@@ -1,1 +1,1 @@
-"""What people read about a generator: the page of a run, and the model card."""
+"""The HTML report of an evaluation, and the model card."""

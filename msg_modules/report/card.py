@@ -1,4 +1,4 @@
-"""The model card that lies beside a pushed generator."""
+"""The model card of a pushed generator."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import yaml
 from msg_modules.metrics.yardstick import METRICS
 from msg_modules.report.rendering import render
 
-# What is known of a dataset: its licence, and its name on the Hugging Face Hub.
+# Dataset -> licence, and name on the Hugging Face Hub.
 _DATASETS = {
     "fashion_mnist": ("MIT, Zalando SE", "zalando-datasets/fashion_mnist"),
-    "garments": ("Apache-2.0, drawn by a program", None),
+    "garments": ("Apache-2.0, synthetic drawings", None),
 }
 _TASK = "unconditional-image-generation"
 _LICENCE = "apache-2.0"
 
 
 def render_card(evaluation: dict[str, Any]) -> str:
-    """Writes the card, in the form of the Hugging Face Hub.
+    """Renders the model card in the format of the Hugging Face Hub.
 
     Args:
-      evaluation: What `metrics.json` holds, of a generator that was measured.
+      evaluation: Content of `metrics.json`, of a generator that could be measured.
 
     Returns:
-      Markdown with YAML metadata at its head.
+      Markdown with YAML front matter.
     """
     dataset = evaluation["dataset"].split(":")[0]
     licence, hub_name = _DATASETS.get(dataset, (None, None))

@@ -1,4 +1,4 @@
-"""What a training left, for those who report on it."""
+"""Summary of a training run for reports."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from msg_modules.training import draws, reporting
 
 
 def summarise(run_dir: pathlib.Path, yardstick: Yardstick) -> dict[str, Any]:
-    """The training in figures.
+    """Summarises a training run.
 
     Args:
       run_dir: Directory of the training, as `training.run_fn` leaves it.
-      yardstick: What its draws are measured with.
+      yardstick: Measures the images generated during training.
 
     Returns:
       `config` (`work_dirs.describe`), `step`, `images` and `seconds` of training, and
-      `learning_curve`: at each step that was drawn at, `step`, `images` and
-      `frechet_28`, the distance of `num_images` draws to the training images.
+      `learning_curve`: for each snapshot, `step`, `images`, and `frechet_28`, the
+      Frechet distance of its `num_images` images to the training images.
     """
     last = reporting.read_stats(run_dir)[-1]
     images_per_step = last["images"] // last["step"]

@@ -1,4 +1,4 @@
-"""Sheets of what a generator draws, beside what it learned from."""
+"""Sheets of generated and real images for the report."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Pictures = dict[str, PIL.Image.Image]
 def draw_pictures(
     yardstick: Yardstick, generator: Generator | None, seed: int
 ) -> Pictures:
-    """Draws the sheets; nothing is picked by hand.
+    """Renders the sheets, without cherry-picking.
 
     Args:
       yardstick: The real images.
-      generator: What is shown; None if it cannot be.
+      generator: The generator; None if it violates its interface.
       seed: Seed of the latents.
 
     Returns:
-      `real`, `generated` (three scales below each other), `interpolation` (each row
-      from one latent to another) and `neighbours` (generated images, the nearest
-      training image of each in pixels and, below it, in features).
+      `real`, and if there is a generator: `generated` (three scales stacked),
+      `interpolation` (each row between two latents) and `neighbours` (generated
+      images, and below each its nearest training image in pixels and in features).
     """
     pictures = {"real": pyramid_sheet(yardstick.shown, _COLUMNS)}
     if generator is None:

@@ -1,4 +1,4 @@
-"""The page of a judgement: one HTML file that needs nothing else."""
+"""The HTML report of an evaluation, a single self-contained file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _ANIMATION = "training.gif"
 def render_page(
     evaluation: dict[str, Any], pictures: Pictures, run_dir: pathlib.Path | None
 ) -> str:
-    """Writes the page.
+    """Renders the report.
 
     Args:
-      evaluation: What `metrics.json` holds.
-      pictures: What `draw_pictures` returned.
-      run_dir: Directory of the training; None if it is not known.
+      evaluation: Content of `metrics.json`.
+      pictures: The result of `draw_pictures`.
+      run_dir: Directory of the training; None if unknown.
 
     Returns:
-      HTML with everything inside.
+      Self-contained HTML.
     """
     images = {name: _png(picture) for name, picture in pictures.items()}
     shares = evaluation["class_shares"]

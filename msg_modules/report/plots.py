@@ -1,4 +1,4 @@
-"""Plots of a judgement."""
+"""Plots for the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plot_learning_curve(curve: Sequence[dict[str, Any]]) -> Figure:
-    """The Frechet distance over the images seen.
+    """Plots the Frechet distance over the images seen.
 
     Args:
       curve: Points with `images` and `frechet_28`.
@@ -28,7 +28,7 @@ def plot_learning_curve(curve: Sequence[dict[str, Any]]) -> Figure:
         xlabel="real images seen",
         ylabel="Frechet distance to training images",
         yscale="log",
-        title="While it learned",
+        title="Learning curve",
     )
     axes.grid(alpha=0.3, which="both")
     return figure
@@ -37,12 +37,12 @@ def plot_learning_curve(curve: Sequence[dict[str, Any]]) -> Figure:
 def plot_classes(
     real: Sequence[float], generated: Sequence[float], names: Sequence[str]
 ) -> Figure:
-    """Which classes the classifier sees.
+    """Plots the predicted class distributions.
 
     Args:
-      real: Share of each class among the test images.
-      generated: The same of generated images.
-      names: Names of the classes.
+      real: Fraction of each class among the test images.
+      generated: Fraction of each class among the generated images.
+      names: Class names.
     """
     figure = _new_figure(height=3)
     axes = figure.subplots()
@@ -50,14 +50,14 @@ def plot_classes(
     axes.bar(places - width / 2, real, width, label="test images")
     axes.bar(places + width / 2, generated, width, label="generated")
     axes.set_xticks(places, names, rotation=30, ha="right")
-    axes.set(ylabel="share", title="Classes, as the classifier sees them")
+    axes.set(ylabel="fraction", title="Predicted class distribution")
     axes.grid(alpha=0.3, axis="y")
     axes.legend()
     return figure
 
 
 def _new_figure(height: float) -> Figure:
-    # Neither slows down an import of this module nor needs a display.
+    # Imported here because it is slow; without pyplot because there may be no display.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(9, height), layout="constrained")

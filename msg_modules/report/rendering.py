@@ -1,4 +1,4 @@
-"""The templates of this package."""
+"""Template rendering."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _environment = jinja2.Environment(
 
 
 def render(template: str, **values: Any) -> str:
-    """Fills a template.
+    """Renders a template.
 
     Args:
       template: Name of a file in `templates`.
-      **values: What it shows; escaped if it is HTML.
+      **values: Template variables; autoescaped in HTML templates.
     """
     return _environment.get_template(template).render(**values)

@@ -1,1 +1,1 @@
-"""The contents of a pipeline root: artifacts, evaluations, results."""
+"""Access to the contents of a pipeline root: artifacts, evaluations, results."""

@@ -1,4 +1,4 @@
-"""The evaluated generators of a pipeline root, from ML Metadata."""
+"""Looks up the evaluated generators of a pipeline root in ML Metadata."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Evaluation:
     """An evaluated generator.
 
     Attributes:
-      directory: The `evaluation` of GanEvaluator.
-      found: What `metrics.json` holds.
-      pushed: The version that was pushed; None if it was not.
+      directory: The `evaluation` artifact of GanEvaluator.
+      found: Content of `metrics.json`.
+      pushed: The pushed version; None if it was not pushed.
     """
 
     directory: pathlib.Path
@@ -34,12 +34,12 @@ class Evaluation:
 
 
 def find_evaluations(pipeline_root: pathlib.Path) -> list[Evaluation]:
-    """Looks up what was evaluated under a pipeline root, oldest first.
+    """Lists the evaluations of a pipeline root, oldest first.
 
-    Evaluations whose files were deleted are left out.
+    Evaluations whose files were deleted are skipped.
 
     Args:
-      pipeline_root: Where `metadata.sqlite` lies.
+      pipeline_root: Directory with `metadata.sqlite`.
     """
     store = open_store(pipeline_root)
     evaluations = []
@@ -60,7 +60,7 @@ def find_evaluations(pipeline_root: pathlib.Path) -> list[Evaluation]:
 
 
 def open_store(pipeline_root: pathlib.Path) -> metadata_store.MetadataStore:
-    """Opens the metadata of a pipeline root for reading."""
+    """Opens the metadata store of a pipeline root, read-only."""
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = str(pipeline_root / layout.METADATA_FILE)
     config.sqlite.connection_mode = (
@@ -70,7 +70,7 @@ def open_store(pipeline_root: pathlib.Path) -> metadata_store.MetadataStore:
 
 
 def pushed_version(artifact: metadata_store_pb2.Artifact) -> pathlib.Path | None:
-    """Where a `PushedModel` was pushed to; None if it was not blessed."""
+    """Returns where a `PushedModel` was pushed to; None if it was not blessed."""
     if _PUSHED not in artifact.custom_properties:
         return None
     return pathlib.Path(artifact.custom_properties[_PUSHED].string_value)
@@ -79,7 +79,7 @@ def pushed_version(artifact: metadata_store_pb2.Artifact) -> pathlib.Path | None
 def _pushed(
     store: metadata_store.MetadataStore, evaluation: int
 ) -> pathlib.Path | None:
-    """The version that followed from an evaluation: through the blessing beside it."""
+    """Finds the version pushed after an evaluation, through its ModelBlessing."""
     for judge in _executions(store, evaluation, _OUTPUT):
         for blessing in outputs_of(store, judge):
             if blessing.type != _BLESSING:
@@ -101,7 +101,7 @@ def _executions(
 def outputs_of(
     store: metadata_store.MetadataStore, execution: int
 ) -> list[metadata_store_pb2.Artifact]:
-    """The output artifacts of an execution."""
+    """Returns the output artifacts of an execution."""
     events = store.get_events_by_execution_ids([execution])
     return store.get_artifacts_by_id(
         [event.artifact_id for event in events if event.type == _OUTPUT]

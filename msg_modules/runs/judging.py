@@ -1,4 +1,4 @@
-"""Evaluating any generator as a run evaluated its own."""
+"""Evaluates any generator with the images, classifier and settings of a run."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from msg_modules.runs.layout import METRICS_FILE, newest_evaluation
 def evaluate(
     model: pathlib.Path, run: pathlib.Path, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Measures a generator as the newest evaluation of a run measured its own.
+    """Evaluates a generator as in the newest evaluation of a run.
 
     Args:
       model: A SavedModel with the signatures of a pushed one, or a serving directory;
-        whoever trained it.
-      run: Pipeline root, for the images, the classifier, settings and thresholds.
-      settings: Fields of `EvaluateConfig` that shall differ from the run's.
+        it may come from elsewhere.
+      run: Pipeline root with the images, classifier, settings and thresholds.
+      settings: Fields of `EvaluateConfig` that override the run's.
 
     Returns:
-      What `metrics.json` holds.
+      The content of `metrics.json`.
 
     Raises:
-      ConfigError: If the run has evaluated nothing, or a setting is out of its range.
-      RunError: If the generator breaks its contract, or images or classifier are gone.
+      ConfigError: If the run has no evaluation, or a setting is out of range.
+      RunError: If the generator violates its interface, or the images or the
+        classifier were deleted.
     """
     before = json.loads((newest_evaluation(run) / METRICS_FILE).read_text())
     config = dataclasses.replace(EvaluateConfig(**before["config"]), **settings)
-    candidate.load_candidate(model)  # Before the classifier and the images: in seconds.
+    candidate.load_candidate(model)  # Fails fast, before loading the images.
     lineage = {name: before["lineage"][name] for name in ("examples", "classifier")}
     classifier = load_classifier(lineage["classifier"])
     if classifier.info.content_hash != before["extractor"]["content_hash"]:
         raise RunError(
             f"The classifier in {lineage['classifier']!r} is not the one that the run"
-            " used; run the pipeline again."
+            " used; rerun the pipeline."
         )
     train, test = (
         reading.load_pyramids(f"{lineage['examples']}/Split-{split}/*")

@@ -1,6 +1,6 @@
-"""Where things lie in a pipeline root.
+"""Paths in a pipeline root.
 
-TFX puts the outputs of a component into `COMPONENT/OUTPUT/NUMBER`; larger numbers are
+TFX writes the outputs of a component to `COMPONENT/OUTPUT/NUMBER`; higher numbers are
 newer.
 """
 
@@ -17,7 +17,7 @@ METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 
 
 def newest_evaluation(pipeline_root: pathlib.Path) -> pathlib.Path:
-    """The directory of the newest evaluation, with its metrics and its report.
+    """Finds the directory of the newest evaluation, with its metrics and report.
 
     Raises:
       ConfigError: If there is none.
@@ -25,14 +25,14 @@ def newest_evaluation(pipeline_root: pathlib.Path) -> pathlib.Path:
     found = _numbered(pipeline_root, f"GanEvaluator/evaluation/*/{METRICS_FILE}")
     if not found:
         raise ConfigError(
-            f"No generator was evaluated in {str(pipeline_root)!r}; name the pipeline"
-            " root of a run that has completed GanEvaluator."
+            f"There is no evaluation in {str(pipeline_root)!r}; use the pipeline root"
+            " of a run that has completed GanEvaluator."
         )
     return found[-1].parent
 
 
 def newest_examples(pipeline_root: pathlib.Path) -> pathlib.Path:
-    """The directory of the newest transformed training examples.
+    """Finds the directory of the newest transformed training examples.
 
     Raises:
       ConfigError: If there is none.
@@ -40,14 +40,14 @@ def newest_examples(pipeline_root: pathlib.Path) -> pathlib.Path:
     found = _numbered(pipeline_root, "Transform/transformed_examples/*/Split-train")
     if not found:
         raise ConfigError(
-            f"There are no transformed examples in {str(pipeline_root)!r}; name the"
+            f"There are no transformed examples in {str(pipeline_root)!r}; use the"
             " pipeline root of a run that has completed Transform."
         )
     return found[-1]
 
 
 def newest_samples(run: pathlib.Path) -> pathlib.Path:
-    """The directory of the sheets that a training drew last.
+    """Finds the directory of the most recently written sample sheets.
 
     Args:
       run: A pipeline root, or the `--train.checkpoint-dir` of a training.
@@ -59,14 +59,14 @@ def newest_samples(run: pathlib.Path) -> pathlib.Path:
     found = [path for place in places for path in run.glob(place)]
     if not found:
         raise ConfigError(
-            f"There are no samples in {str(run)!r}; name the pipeline root of a run"
-            " that has started training."
+            f"There are no samples in {str(run)!r}; use the pipeline root of a run that"
+            " has started training."
         )
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
 def pipeline_roots(directory: pathlib.Path) -> list[pathlib.Path]:
-    """A pipeline root itself, or those directly below a directory.
+    """Returns a directory itself if it is a pipeline root, and those directly below.
 
     Raises:
       ConfigError: If there is none.
@@ -75,12 +75,12 @@ def pipeline_roots(directory: pathlib.Path) -> list[pathlib.Path]:
     if not stores:
         raise ConfigError(
             f"There is no {METADATA_FILE} in {str(directory)!r} or directly below it;"
-            " name the pipeline root of a run, or the directory of several."
+            " use a pipeline root or a directory of pipeline roots."
         )
     return [store.parent for store in sorted(stores)]
 
 
 def _numbered(pipeline_root: pathlib.Path, pattern: str) -> list[pathlib.Path]:
-    """Paths `COMPONENT/OUTPUT/NUMBER/NAME`, oldest first."""
+    """Lists paths `COMPONENT/OUTPUT/NUMBER/NAME`, oldest first."""
     found = pipeline_root.glob(pattern)
     return sorted(found, key=lambda path: int(path.parent.name))

@@ -18,17 +18,17 @@ from msg_modules.runs.evaluations import open_store, outputs_of, pushed_version
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """Where the results of a run lie.
+    """Paths of the results of a run.
 
     Attributes:
       model_run: Directory with the sheet, the curves and the animation.
-      evaluation: What `metrics.json` holds (`msg_modules.metrics.judge.to_json`).
-      metrics: That file.
-      report: The page that shows all of it.
+      evaluation: Content of `metrics.json` (`msg_modules.metrics.judge.to_json`).
+      metrics: Path of that file.
+      report: The HTML report.
       pushed: The version directory that the generator was pushed to, which may have
         been deleted since; None if it was not blessed.
-      pushed_copy: The copy of it in the pipeline root.
-      newest: The newest version in the serving directory: another one if this
+      pushed_copy: Its copy in the pipeline root.
+      newest: The newest version in the serving directory; a different one if this
         generator was not pushed, or its run was a cache hit.
     """
 
@@ -46,12 +46,12 @@ def find(
 ) -> Results:
     """Looks up the outputs of the newest run of a pipeline.
 
-    Also points `latest` in the pipeline root at the training's directory.
+    Also links `latest` in the pipeline root to the training's directory.
 
     Args:
-      pipeline_root: Where `metadata.sqlite` lies.
+      pipeline_root: Directory with `metadata.sqlite`.
       pipeline: Name of the pipeline.
-      serving_dir: Where generators are pushed to.
+      serving_dir: Directory that generators are pushed to.
     """
     store = open_store(pipeline_root)
     model_run = _output(store, pipeline, "Trainer", "ModelRun")
@@ -77,7 +77,7 @@ def _output(
     component: str,
     artifact_type: str,
 ) -> metadata_store_pb2.Artifact:
-    """The newest output of a component, cached or not."""
+    """Returns the newest output of a component, cached or not."""
     context = store.get_context_by_type_and_name("node", f"{pipeline}.{component}")
     execution = max(
         store.get_executions_by_context(context.id), key=lambda execution: execution.id

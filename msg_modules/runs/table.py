@@ -1,4 +1,4 @@
-"""The generators that were judged, as a table for the terminal."""
+"""Console table of the evaluated generators."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _NUMBERS = ("images", "Frechet", "precision", "recall", "coverage")
 
 
 def table(pipeline_roots: Iterable[pathlib.Path]) -> rich.table.Table:
-    """A row for each generator, oldest first.
+    """Builds a table with a row per evaluated generator, oldest first.
 
     Args:
-      pipeline_roots: Where `metadata.sqlite` lies.
+      pipeline_roots: Directories with `metadata.sqlite`.
     """
     rows = rich.table.Table(box=None, pad_edge=False)
     rows.add_column("run", no_wrap=True)
-    rows.add_column("judged (UTC)", overflow="fold")
+    rows.add_column("evaluated (UTC)", overflow="fold")
     rows.add_column("dataset", overflow="fold")
     for name in _NUMBERS:
         rows.add_column(name, justify="right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""A generator over HTTP."""
+"""The FastAPI application of `msg-gan serve`."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _Truncation = Annotated[float, Query(ge=0, le=1)]
 def create_app(
     path: pathlib.Path, generator: Generator, name: str, limits: ServeLimits
 ) -> FastAPI:
-    """Makes the application.
+    """Creates the application.
 
     Args:
-      path: The serving directory, where newer versions will be, or one version.
-      generator: The version to begin with.
-      name: What the model is called in paths.
-      limits: What a client gets at most.
+      path: The serving directory, polled for newer versions, or a version directory.
+      generator: The version to start with.
+      name: Name of the model in URLs.
+      limits: Request limits and batching.
     """
     figures = Figures()
     model: ServedModel
@@ -72,19 +72,19 @@ def create_app(
         if asked_name != name or asked_version not in (None, current.name):
             what = f"{asked_name!r}" + (f" {asked_version}" if asked_version else "")
             has = f"{name!r}, version {current.name}"
-            raise HTTPException(404, f"The model {what} is not served; {has} is.")
+            raise HTTPException(404, f"Model {what} is not served; use {has}.")
         return current
 
     @app.get(_MODEL)
     @app.get(_VERSION, include_in_schema=False)
     def status(name: str, version: str | None = None) -> dict[str, Any]:
-        """The version that is served, and its state."""
+        """Returns the served version and its state."""
         return protocol.status(find(name, version).name)
 
     @app.get(_MODEL + "/metadata")
     @app.get(_VERSION + "/metadata", include_in_schema=False)
     def metadata(name: str, version: str | None = None) -> dict[str, Any]:
-        """The signatures: what they take and return."""
+        """Returns the signatures, with their inputs and outputs."""
         found = find(name, version)
         return protocol.metadata(name, found.name, found.meta_graph)
 
@@ -93,7 +93,7 @@ def create_app(
     async def predict(
         name: str, request: protocol.PredictRequest, version: str | None = None
     ) -> Response:
-        """Draws images; latents or, with the signature `sample`, a number of them."""
+        """Generates images from latents or, with signature `sample`, from a seed."""
         found = find(name, version)
         latents = protocol.to_latents(request, found.generator, limits.max_images)
         pyramid = await batcher.generate(found.generator.generate, latents)
@@ -111,7 +111,7 @@ def create_app(
         scale: scales.Scale = "all",
         truncation: _Truncation = 1.0,
     ) -> Response:
-        """A picture of the images of a seed."""
+        """Returns a picture of the images of a seed."""
         wanted = f"between 1 and {limits.max_images}"
         require(0 < num_images <= limits.max_images, "num_images", num_images, wanted)
         found = model.current
@@ -127,7 +127,7 @@ def create_app(
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
-        """Answers when there is a model and the server has time."""
+        """Returns the served version; answers even if the server is busy."""
         return {"status": "ok", "version": model.current.name}
 
     @app.get(
@@ -136,7 +136,7 @@ def create_app(
         responses={200: {"content": {prometheus_client.CONTENT_TYPE_LATEST: {}}}},
     )
     async def metrics() -> Response:
-        """Figures for Prometheus."""
+        """Returns the metrics in Prometheus format."""
         content = prometheus_client.generate_latest(figures.registry)
         return Response(content, media_type=prometheus_client.CONTENT_TYPE_LATEST)
 

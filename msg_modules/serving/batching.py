@@ -1,4 +1,4 @@
-"""Requests that come at nearly the same time are drawn as one."""
+"""Dynamic batching of requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 Pyramid = tuple[np.ndarray, ...]
 Draw = Callable[[np.ndarray], Pyramid]
 
-# One draws on while the other waits for Python's interpreter.
+# One thread computes while the other waits for the GIL.
 _THREADS = 2
 
 
@@ -26,23 +26,22 @@ class _Request(NamedTuple):
 
 
 class Batcher:
-    """Gathers requests, draws them together and gives each its own.
+    """Collects requests into batches, and splits the results.
 
-    What comes while batches are drawn makes the next one, so that batches grow with
-    the load by themselves; only the first of a batch waits a little for others.
-    Threads gather them, and not the event loop, whose turn may come late: it has
-    answers to write.
+    Requests that arrive during a batch form the next one, so batches grow with the
+    load; only the first request of a batch waits briefly for more. Threads collect the
+    batches, not the event loop, which may be busy writing responses.
     """
 
     def __init__(
         self, batch_images: int, wait_seconds: float, observe: Callable[[int], None]
     ):
-        """Begins to wait for requests; in a running event loop.
+        """Starts the threads; requires a running event loop.
 
         Args:
-          batch_images: No request joins a batch that has so many images.
-          wait_seconds: How long the first request of a batch waits for others.
-          observe: Is told how many images each batch has.
+          batch_images: A batch with this many images is closed.
+          wait_seconds: How long the first request of a batch waits for more.
+          observe: Called with the number of images of each batch.
         """
         self._batch_images = batch_images
         self._wait_seconds = wait_seconds
@@ -56,18 +55,18 @@ class Batcher:
             thread.start()
 
     async def generate(self, draw: Draw, latents: np.ndarray) -> Pyramid:
-        """Draws images, together with others that are drawn in the same way.
+        """Generates images, batched with other requests that use the same function.
 
         Args:
           draw: Latents -> pyramid; called in a thread.
-          latents: `[num_images, latent_dim]`, as `draw` takes them.
+          latents: `[num_images, latent_dim]`, the input of `draw`.
         """
         pyramid = self._loop.create_future()
         self._waiting.put(_Request(draw, latents, pyramid))
         return await pyramid
 
     async def close(self) -> None:
-        """Draws what waits, and ends. Nothing may be asked for after it."""
+        """Completes pending requests and stops; no new ones may follow."""
         self._waiting.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
@@ -77,15 +76,15 @@ class Batcher:
             pass
 
     def _draw_next(self) -> bool:
-        """Waits for a batch and draws it; returns whether there may be another."""
-        # Nothing here outlives a batch: a thread that waits holds no version.
+        """Waits for a batch and computes it; returns False after `close`."""
+        # In a function of its own, so that a waiting thread keeps no version alive.
         first = self._waiting.get()
         if first is None:
             self._waiting.put(None)
             return False
-        # Some have timed out while they waited.
+        # Skip requests that timed out while waiting.
         batch = [r for r in self._gather(first) if not r.pyramid.done()]
-        # Two ways to draw meet when a version follows another.
+        # A batch can span two versions after a switch.
         for draw, requests in itertools.groupby(batch, lambda request: request.draw):
             self._answer(draw, list(requests))
         return True
@@ -114,7 +113,7 @@ class Batcher:
         try:
             pyramid = draw(latents)
         except Exception as e:
-            # Whatever it is, it is the requests' failure and not the server's end.
+            # Any error fails these requests only, not the server.
             self._loop.call_soon_threadsafe(_fail, batch, e)
             return
         self._loop.call_soon_threadsafe(_hand_out, batch, pyramid)

@@ -1,4 +1,4 @@
-"""Connections on which nothing is asked do not stay open."""
+"""Closes idle connections."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-# h11 or httptools: which one is found out when it is imported.
+# h11 or httptools, chosen by uvicorn on import.
 _Protocol: Any = AutoHTTPProtocol
 
 
 def closing_idle(seconds: float) -> type[asyncio.Protocol]:
-    """Makes a protocol for uvicorn, whose own waits for headers for ever.
+    """Creates a protocol class for uvicorn, whose own waits for headers forever.
 
     Args:
-      seconds: A connection is closed when no request has begun, or been answered,
-        for so long; at the latest after twice as long.
+      seconds: Idle timeout: time without a request starting or being answered. A
+        connection is closed after at most twice as long.
     """
 
     class ClosingIdle(_Protocol):
@@ -30,7 +30,7 @@ def closing_idle(seconds: float) -> type[asyncio.Protocol]:
         def _look(self, before: object) -> None:
             if self.transport.is_closing():
                 return
-            # A cycle is a request from the end of its headers on.
+            # uvicorn creates a cycle once it has read the headers of a request.
             is_idle = self.cycle is None or self.cycle.response_complete
             if is_idle and self.cycle is before:
                 self.transport.close()

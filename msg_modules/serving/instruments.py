@@ -1,4 +1,4 @@
-"""What Prometheus is told of the server."""
+"""Prometheus metrics of the server."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Figures:
-    """The figures of one server."""
+    """The metrics of a server, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
         self.requests = prometheus_client.Counter(
             "msg_gan_requests",
-            "Requests that were answered.",
+            "Requests answered.",
             ["handler", "status"],
             registry=self.registry,
         )
         self.seconds = prometheus_client.Histogram(
             "msg_gan_request_seconds",
-            "From the first byte of a request to the last of its answer.",
+            "From the headers of a request to the end of its response.",
             ["handler"],
             registry=self.registry,
         )
         self.batches = prometheus_client.Histogram(
             "msg_gan_batch_images",
-            "Images that were drawn together.",
+            "Images per batch.",
             buckets=[2**power for power in range(11)],
             registry=self.registry,
         )
         self.version = prometheus_client.Gauge(
             "msg_gan_model_version",
-            "The version that is served, where its name is a number.",
+            "Version being served, if its name is a number.",
             registry=self.registry,
         )
         self.loads = prometheus_client.Counter(
             "msg_gan_model_loads",
-            "Versions that were loaded, or could not be.",
+            "Attempts to load a version.",
             ["result"],
             registry=self.registry,
         )
 
 
 class Observed:
-    """Counts and times the requests of an application."""
+    """ASGI middleware that counts and times requests."""
 
     def __init__(self, app: ASGIApp, figures: Figures):
         """Wraps an application."""
@@ -53,7 +53,7 @@ class Observed:
         self._figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request; see ASGI."""
+        """Handles a request; see ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class Observed:
         try:
             await self._app(scope, receive, watched_send)
         finally:
-            # Names of functions are few, paths that clients make up are not.
+            # Labelled by function, since clients could make up any number of paths.
             handler = getattr(scope.get("endpoint"), "__name__", "none")
             self._figures.requests.labels(handler, status).inc()
             seconds = time.perf_counter() - began

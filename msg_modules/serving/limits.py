@@ -1,4 +1,4 @@
-"""Nobody gets more of the server than its share: length, number and time."""
+"""Limits on request size, concurrency and time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from msg_modules.configs import ServeLimits
 
-# Answered however busy the server is.
+# Answered even if the server is busy.
 _UNLIMITED = ("/healthz", "/metrics")
-# A client that is still sending when its connection is closed does not get to read why.
-# A body that is too long is therefore read and thrown away, up to so many times the
-# limit.
-_READ_OUT = 16
+# A client that is still sending when the connection is closed cannot read the error.
+# An oversized body is therefore read and discarded, up to this multiple of the limit.
+_DRAIN_FACTOR = 16
 
 
 class _Refused(Exception):
-    """A request that gets a status and a reason."""
+    """A request rejected with a status and a reason."""
 
     def __init__(self, status: int, reason: str):
         super().__init__(reason)
@@ -26,7 +25,7 @@ class _Refused(Exception):
 
 
 class Limited:
-    """Reads whole requests, and answers those beyond the limits by itself."""
+    """ASGI middleware that buffers requests and rejects those beyond the limits."""
 
     def __init__(self, app: ASGIApp, limits: ServeLimits):
         """Wraps an application."""
@@ -35,7 +34,7 @@ class Limited:
         self._active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request; see ASGI."""
+        """Handles a request; see ASGI."""
         if scope["type"] != "http" or scope["path"] in _UNLIMITED:
             await self._app(scope, receive, send)
             return
@@ -43,8 +42,8 @@ class Limited:
             if self._active >= self._limits.max_concurrency:
                 raise _Refused(
                     503,
-                    f"{self._active} requests are being answered, which is the limit;"
-                    " try again soon.",
+                    f"The server is busy with {self._active} requests, the limit; try"
+                    " again soon.",
                 )
             self._active += 1
             try:
@@ -59,7 +58,7 @@ class Limited:
         try:
             body = await asyncio.wait_for(self._read(scope, receive), seconds)
         except asyncio.TimeoutError as e:
-            reason = f"The request did not come whole within {seconds:g} seconds."
+            reason = f"The request was not complete within {seconds:g} seconds."
             raise _Refused(408, reason) from e
         if body is None:
             return
@@ -80,16 +79,16 @@ class Limited:
         try:
             await asyncio.wait_for(self._app(scope, read, watched_send), seconds)
         except asyncio.TimeoutError as e:
-            # A client that has part of an answer and takes no more loses its
-            # connection.
+            # A partial response cannot be replaced by an error; the connection is
+            # closed.
             if not has_begun:
-                reason = f"There was no answer within {seconds:g} seconds."
+                reason = f"The request was not answered within {seconds:g} seconds."
                 raise _Refused(504, reason) from e
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The body; None if the client has gone."""
+        """Reads the body; None if the client has disconnected."""
         longest = self._limits.max_body_bytes
-        most = _READ_OUT * longest
+        most = _DRAIN_FACTOR * longest
         length = dict(scope["headers"]).get(b"content-length", b"0")
         size = int(length) if length.isdigit() and int(length) > most else 0
         body = bytearray()
@@ -104,7 +103,7 @@ class Limited:
                 body += part
             is_whole = not message.get("more_body", False)
         if size > longest:
-            raise _Refused(413, f"The body is longer than {longest} bytes, the limit.")
+            raise _Refused(413, f"The body is larger than {longest} bytes, the limit.")
         return bytes(body)
 
 
@@ -113,7 +112,7 @@ async def _refuse(send: Send, refused: _Refused) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        # What is left of an unread request is not the next one.
+        # Unread bytes of this request must not be parsed as the next one.
         (b"connection", b"close"),
     ]
     if refused.status == 503:

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST protocol, as far as a generator has use for it.
+"""The part of TensorFlow Serving's REST API that a generator needs.
 
 https://www.tensorflow.org/tfx/serving/api_rest
 """
@@ -27,26 +27,26 @@ class _Part(BaseModel):
 
 
 class LatentsInstance(_Part):
-    """One image."""
+    """Latents of an image in row format."""
 
     latents: Latents
 
 
 class LatentsInputs(_Part):
-    """All images."""
+    """Latents of all images in column format."""
 
     latents: list[Latents]
 
 
 class SampleInputs(_Part):
-    """What the signature `sample` takes."""
+    """Inputs of the signature `sample`."""
 
     num_images: int
     seed: int
 
 
 class PredictRequest(_Part):
-    """Row format has `instances`, column format `inputs`."""
+    """A predict request: `instances` in row format, `inputs` in column format."""
 
     signature_name: Literal["serving_default", "sample"] = "serving_default"
     instances: list[Latents] | list[LatentsInstance] | None = None
@@ -54,7 +54,7 @@ class PredictRequest(_Part):
 
 
 class Refusal(BaseModel):
-    """Why there is no other answer."""
+    """An error response."""
 
     error: str
 
@@ -62,21 +62,21 @@ class Refusal(BaseModel):
 def to_latents(
     request: PredictRequest, generator: Generator, max_images: int
 ) -> np.ndarray:
-    """The latents that a request asks to draw.
+    """Extracts or draws the latents of a request.
 
     Args:
       request: A parsed request.
-      generator: Whose latents they shall be.
-      max_images: The limit of a request.
+      generator: The generator that will take the latents.
+      max_images: Maximum number of images per request.
 
     Returns:
       float32 `[num_images, latent_dim]`.
 
     Raises:
-      ConfigError: If the request does not fit its signature or the generator.
+      ConfigError: If the request does not match its signature or the generator.
     """
     if (request.instances is None) == (request.inputs is None):
-        raise ConfigError("A request has either 'instances' or 'inputs'.")
+        raise ConfigError("A request must have either 'instances' or 'inputs'.")
     inputs = request.inputs
     if (request.signature_name == "sample") != isinstance(inputs, SampleInputs):
         raise ConfigError(
@@ -100,11 +100,12 @@ def to_latents(
 
 
 def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
-    """The answer to a request.
+    """Encodes the response to a request.
 
     Args:
       pyramid: `[num_images, size, size, 1]` for each scale, smallest first.
-      is_row: An object for each image, or an array for each scale.
+      is_row: Row format, with an object per image, rather than column format, with an
+        array per scale.
     """
     answer: dict[str, Any]
     if is_row:
@@ -121,10 +122,11 @@ def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
 
 
 def _fragment(images: np.ndarray) -> orjson.Fragment:
-    """Nested lists of an array `[..., 1]`.
+    """Encodes an array `[..., 1]` as nested lists.
 
-    Lists of one number take orjson three times as long as the numbers do, and this
-    is most of what the server does besides drawing: they are put in afterwards.
+    The brackets of the last axis are inserted afterwards: orjson takes three times as
+    long for lists of one number as for the numbers, and this is most of the server's
+    work besides the generator.
     """
     numbers = np.ascontiguousarray(images[..., 0])
     content = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -132,7 +134,7 @@ def _fragment(images: np.ndarray) -> orjson.Fragment:
 
 
 def status(version: str) -> dict[str, Any]:
-    """The state of a version that is served."""
+    """Returns the status of the served version."""
     return {
         "model_version_status": [
             {
@@ -145,7 +147,7 @@ def status(version: str) -> dict[str, Any]:
 
 
 def metadata(name: str, version: str, graph: MetaGraphDef) -> dict[str, Any]:
-    """The signatures of a model."""
+    """Returns the signatures of a model."""
     signatures = {
         key: json_format.MessageToDict(
             signature,

@@ -1,4 +1,4 @@
-"""The version that is served, and the change to a newer one."""
+"""The served version, and hot swapping to newer ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Version:
 
     Attributes:
       generator: The generator.
-      name: The name of its directory, a number.
+      name: Name of its directory, a number.
     """
 
     def __init__(self, generator: Generator):
-        """Takes a loaded generator."""
+        """Wraps a loaded generator."""
         self.generator = generator
         self.name = generator.path.name
 
@@ -37,9 +37,9 @@ class Version:
 
 
 class ServedModel:
-    """The newest version below a path; always one that works.
+    """The newest version in a directory that can be loaded.
 
-    A version that has been replaced stays until it has answered what it was asked.
+    A replaced version stays in memory until its pending requests are answered.
 
     Attributes:
       current: The version for new requests.
@@ -52,31 +52,32 @@ class ServedModel:
         poll_seconds: float,
         figures: Figures,
     ):
-        """Serves a loaded generator.
+        """Starts with a loaded generator.
 
         Args:
-          path: The serving directory, where newer versions will be, or one version.
+          path: The serving directory, polled for newer versions, or a version
+            directory.
           generator: The first version.
-          poll_seconds: How often versions are looked for.
-          figures: Gets what happens.
+          poll_seconds: Polling interval.
+          figures: The Prometheus metrics to update.
         """
         self._path = path
         self._poll_seconds = poll_seconds
         self._figures = figures
-        self._complaint = ""
-        # One for all: each thread that has loaded a version keeps memory for the next.
+        self._last_error = ""
+        # One thread, since every thread that has loaded a version retains memory.
         self._loader = concurrent.futures.ThreadPoolExecutor(1)
         self.current = self._take(generator)
 
     async def watch(self) -> None:
-        """Changes to other versions as they come, until it is cancelled."""
+        """Switches to new versions as they appear, until cancelled."""
         loop = asyncio.get_running_loop()
         is_new = False
         while True:
             await asyncio.sleep(self._poll_seconds)
             if is_new:
-                # TensorFlow's functions are in reference cycles: Python would keep
-                # some versions' worth of them for long.
+                # TensorFlow's functions are in reference cycles, so Python would keep
+                # several old versions in memory for a long time.
                 gc.collect()
                 is_new = False
             try:
@@ -87,14 +88,14 @@ class ServedModel:
                     continue
                 generator = await loop.run_in_executor(self._loader, _load, newest)
             except Exception as e:
-                # Half copied, damaged, gone: the current one goes on, and the next
-                # look may find it mended.
-                self._complain(str(e))
+                # Partially copied, corrupt or deleted: keep serving the current version
+                # and retry on the next poll.
+                self._report_failure(str(e))
                 continue
             before, self.current = self.current.name, self._take(generator)
             is_new = True
-            self._complaint = ""
-            console.say(f"version {self.current.name} follows {before}")
+            self._last_error = ""
+            console.say(f"Switched from version {before} to {self.current.name}")
 
     def _take(self, generator: Generator) -> Version:
         self._figures.loads.labels("loaded").inc()
@@ -103,15 +104,15 @@ class ServedModel:
             self._figures.version.set(int(version.name))
         return version
 
-    def _complain(self, complaint: str) -> None:
+    def _report_failure(self, error: str) -> None:
         self._figures.loads.labels("failed").inc()
-        if complaint != self._complaint:
-            console.say(f"version {self.current.name} stays: {complaint}")
-        self._complaint = complaint
+        if error != self._last_error:
+            console.say(f"Still serving version {self.current.name}: {error}")
+        self._last_error = error
 
 
 def _load(path: pathlib.Path) -> Generator:
     generator = load_generator(path)
-    # The first call is slow; no request shall be it.
+    # Warm up: the first call is slow.
     generator.generate(np.zeros([1, generator.latent_dim], np.float32))
     return generator

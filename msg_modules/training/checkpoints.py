@@ -1,4 +1,4 @@
-"""Keeping unfinished training, so that nothing of it is lost."""
+"""Checkpoints of a training run."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from msg_modules.common import console
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.gan.step import Gan
 
-# What TensorFlow raises for a truncated or altered checkpoint, and for one of other
-# networks.
-_DAMAGED = (tf.errors.OpError, IndexError, ValueError)
-_OTHER = (AssertionError, ValueError)
+# Raised by TensorFlow for a truncated or corrupt checkpoint.
+_CORRUPT = (tf.errors.OpError, IndexError, ValueError)
+# Raised by TensorFlow for a checkpoint of different networks.
+_MISMATCH = (AssertionError, ValueError)
 _NAME = re.compile(r"ckpt-(\d+)")
 
 
 class Checkpoints:
-    """Checkpoints of a `Gan`: all that a training needs to go on.
+    """Saves and restores everything a training run needs to resume.
 
-    These are both networks, both optimisers with their learning rates, the
-    average, the step, and how often the learning rates were halved. Which images
-    and which latents a step sees depends on the seed and the step alone, so that
-    there is neither a position in the data nor a random state to keep; but for
-    the counters of dropout layers, which Keras leaves out of checkpoints.
+    A checkpoint holds both networks, both optimizers with their learning rates, the
+    weight average, the step, and how many times the learning rates were halved. The
+    images and latents of a step depend only on the seed and the step, so there is no
+    data position or random state to save, except the counters of dropout layers,
+    which Keras leaves out of checkpoints.
     """
 
     def __init__(self, gan: Gan, directory: pathlib.Path, keep: int):
-        """Opens the directory and clears away what a killed process left half done.
+        """Opens the directory and removes partial files left by a killed process.
 
         Args:
-          gan: What is saved and restored; its learning rates are those of the
-            settings.
-          directory: Directory of the training; gets `checkpoints/`.
-          keep: How many checkpoints are kept, the newest ones.
+          gan: The state to save and restore, with the learning rates of the settings.
+          directory: Work directory of the training; gets `checkpoints/`.
+          keep: Number of newest checkpoints to keep.
         """
         self._gan = gan
         self._directory = directory / "checkpoints"
@@ -57,37 +56,38 @@ class Checkpoints:
 
     @property
     def state(self) -> list[tf.Module | tf.Variable]:
-        """Everything that is saved, but for TensorFlow's count of the saves."""
+        """Everything that is saved, except TensorFlow's save counter."""
         return [self._gan, self._halvings, *self._counters]
 
     @property
     def saved_step(self) -> int | None:
-        """Step of the newest checkpoint that was saved or restored here."""
+        """Step of the last checkpoint that was saved or restored."""
         return self._saved_step
 
     @property
     def halvings(self) -> int:
-        """How often the learning rates were halved."""
+        """How many times the learning rates were halved."""
         return int(self._halvings.numpy())
 
     def learning_rates(self) -> dict[str, float]:
-        """The present learning rate of each network, named as in the settings."""
+        """Returns both current learning rates, keyed by the names of the settings."""
         return {
             name: float(keras.ops.convert_to_numpy(optimizer.learning_rate))
             for name, optimizer in self._optimizers().items()
         }
 
     def restore(self) -> int:
-        """Restores the furthest checkpoint that can be read.
+        """Restores the latest checkpoint that can be read.
 
-        The learning rates are the settings', halved as often as in the checkpoint.
+        The learning rates are those of the settings, halved as many times as in the
+        checkpoint.
 
         Returns:
-          The step to go on from, 0 if there is none.
+          The step to resume from, 0 if there is no checkpoint.
 
         Raises:
-          ConfigError: If it is one of other networks.
-          RunError: If every checkpoint is damaged.
+          ConfigError: If the checkpoint is of different networks.
+          RunError: If all checkpoints are corrupt.
         """
         paths = self._saved_paths()
         if paths is None:
@@ -97,17 +97,16 @@ class Checkpoints:
         for path in sorted(paths, key=_step_of, reverse=True):
             try:
                 _read_through(path)
-            except _DAMAGED as e:
+            except _CORRUPT as e:
                 reason = str(e).splitlines()[0]
-                console.warn(f"The checkpoint {path} is damaged ({reason}).")
+                console.warn(f"Skipping the corrupt checkpoint {path} ({reason}).")
                 continue
             try:
                 self._manager.checkpoint.restore(path).assert_consumed()
-            except _OTHER as e:
+            except _MISMATCH as e:
                 raise ConfigError(
-                    f"The checkpoint {path} is of other networks or optimisers than"
-                    " these and cannot be continued; use another"
-                    " --train.checkpoint-dir."
+                    f"The checkpoint {path} does not match the networks and optimizers"
+                    " of these settings; use another --train.checkpoint-dir."
                 ) from e
             self._set_learning_rates()
             self._saved_step = int(self._gan.step.numpy())
@@ -115,18 +114,18 @@ class Checkpoints:
         if paths:
             raise RunError(
                 f"No checkpoint in {self._directory} can be read; delete that"
-                " directory to train from the start."
+                " directory to train from scratch."
             )
         return 0
 
     def go_back(self) -> int:
-        """Restores the furthest checkpoint and halves the learning rates.
+        """Restores the latest checkpoint and halves the learning rates.
 
         Returns:
-          The step to go on from.
+          The step to resume from.
 
         Raises:
-          RunError: If every checkpoint is damaged.
+          RunError: If all checkpoints are corrupt.
         """
         halvings = self.halvings
         step = self.restore()
@@ -135,7 +134,7 @@ class Checkpoints:
         return step
 
     def save(self) -> None:
-        """Saves the present state, unless this step is saved already."""
+        """Saves a checkpoint, unless this step is saved already."""
         step = int(self._gan.step.numpy())
         if step != self._saved_step:
             self._manager.save(checkpoint_number=step)
@@ -152,11 +151,11 @@ class Checkpoints:
             optimizer.learning_rate = self._rates[name] * 0.5**self.halvings
 
     def _saved_paths(self) -> list[str] | None:
-        """What was saved completely; None if the list of it cannot be read.
+        """Returns the complete checkpoints; None if the list cannot be read.
 
-        From TensorFlow's own list, which names a checkpoint once all of it is on
-        the disk. `CheckpointManager.checkpoints` would be empty where the clock
-        is behind that of the machine which saved them.
+        From TensorFlow's own list, which names a checkpoint once it is fully on disk.
+        `CheckpointManager.checkpoints` would be empty if the clock is behind that of
+        the machine that saved them.
         """
         if not (self._directory / "checkpoint").exists():
             return []
@@ -185,7 +184,7 @@ def _step_of(path: str) -> int:
 
 
 def _read_through(path: str) -> None:
-    """Reads every tensor, so that TensorFlow compares all checksums."""
+    """Reads every tensor, which makes TensorFlow verify all checksums."""
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
         reader.get_tensor(name)

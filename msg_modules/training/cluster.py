@@ -1,7 +1,7 @@
-"""Which part of a job of several processes this one is, as `TF_CONFIG` says.
+"""Parses `TF_CONFIG`: the cluster, and this process's role in it.
 
-Nothing here imports TensorFlow, so that a command line can refuse what does not
-fit before it loads anything.
+Nothing here imports TensorFlow, so that a command can reject a bad `TF_CONFIG`
+before it loads anything.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from msg_modules.common.errors import ConfigError
 
 _VARIABLE = "TF_CONFIG"
-# The jobs that train. A TFJob may have others, which this project does not use.
+# The jobs that train. A TFJob can have others, which this project does not use.
 _JOBS = ("chief", "worker")
 _REMEDY = (
-    "a TFJob of Kubeflow sets it, and by hand it is"
+    "a Kubeflow TFJob sets it; to set it by hand, use"
     ' {"cluster": {"worker": ["HOST:PORT", ...]},'
     ' "task": {"type": "worker", "index": 0}}'
 )
@@ -25,52 +25,52 @@ _REMEDY = (
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The processes that train together, and which of them this one is."""
+    """The processes of a distributed training, and this one's role."""
 
     job: str
     """`chief` or `worker`."""
 
     index: int
-    """Place among the processes of that job."""
+    """Index of this process in its job."""
 
     addresses: tuple[str, ...]
     """`HOST:PORT` of every process, the chief's first."""
 
     has_chief: bool
-    """Whether a job `chief` is named; worker 0 is the chief otherwise."""
+    """Whether there is a job `chief`; otherwise, worker 0 is the chief."""
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process writes checkpoints and outputs."""
         return self.job == "chief" or (not self.has_chief and self.index == 0)
 
     @property
     def name(self) -> str:
-        """The process, as a person calls it."""
+        """Name of the process in messages."""
         return self.job if self.job == "chief" else f"{self.job} {self.index}"
 
 
 def find(strategy: str, workers: int | None = None) -> Cluster | None:
-    """Finds out whether this process trains together with others.
+    """Finds the cluster that this process belongs to, if any.
 
     Args:
-      strategy: `train.strategy`. `multi_worker` needs a `TF_CONFIG`; `auto` takes
-        one that names several processes.
-      workers: `train.workers`, how many processes there must be.
+      strategy: `train.strategy`. `multi_worker` requires `TF_CONFIG`; `auto` uses it
+        if it names several processes.
+      workers: `train.workers`, the required number of processes.
 
     Returns:
       The cluster, or None if this process trains alone.
 
     Raises:
-      ConfigError: If `TF_CONFIG` is missing or damaged, names another number of
-        processes, or several that the strategy would let train each on its own.
+      ConfigError: If `TF_CONFIG` is missing or invalid, does not name `workers`
+        processes, or names several with a strategy that would train each alone.
     """
     cluster = _find(strategy)
     named = len(cluster.addresses) if cluster else 1
     if workers not in (None, named):
         raise ConfigError(
-            f"train.workers is {workers} and this process is one of {named} by"
-            f" {_VARIABLE}; {_REMEDY}."
+            f"train.workers is {workers} but this process is one of {named} according"
+            f" to {_VARIABLE}; {_REMEDY}."
         )
     return cluster
 
@@ -80,7 +80,7 @@ def _find(strategy: str) -> Cluster | None:
     if not text.strip():
         if strategy == "multi_worker":
             raise ConfigError(
-                f"train.strategy is 'multi_worker' and {_VARIABLE} is not set;"
+                f"train.strategy is 'multi_worker' but {_VARIABLE} is not set;"
                 f" {_REMEDY}."
             )
         return None
@@ -93,15 +93,15 @@ def _find(strategy: str) -> Cluster | None:
         return None
     if strategy != "auto":
         raise ConfigError(
-            f"train.strategy is {strategy!r} and {_VARIABLE} names"
-            f" {len(cluster.addresses)} processes, each of which would train alone; use"
+            f"train.strategy is {strategy!r} but {_VARIABLE} names"
+            f" {len(cluster.addresses)} processes, which would each train alone; use"
             f" --train.strategy multi_worker, or unset {_VARIABLE}."
         )
     return cluster
 
 
 def _parse(text: str) -> Cluster | None:
-    """Reads `TF_CONFIG`; None if it names no cluster, as on a single machine."""
+    """Parses `TF_CONFIG`; None if it has no cluster, as on a single machine."""
     try:
         config = json.loads(text)
     except json.JSONDecodeError as e:
@@ -112,19 +112,17 @@ def _parse(text: str) -> Cluster | None:
     if not jobs:
         return None
     if not isinstance(jobs, dict) or set(jobs) - set(_JOBS):
-        raise _wrong(text, "its cluster must have `worker`, and may have `chief`, only")
+        raise _wrong(text, "its cluster can only have the jobs `chief` and `worker`")
     if not all(_is_list_of_addresses(addresses) for addresses in jobs.values()):
         raise _wrong(text, "each job of its cluster must be a list of HOST:PORT")
     if len(jobs.get("chief", ["one"])) != 1:
-        raise _wrong(text, "its cluster must have one chief at most")
+        raise _wrong(text, "its cluster can have at most one chief")
     task = config.get("task")
     if not isinstance(task, dict) or task.get("type") not in jobs:
         raise _wrong(text, "its task must have a type that is a job of its cluster")
     index = _to_int(task.get("index"))
     if index is None or not 0 <= index < len(jobs[task["type"]]):
-        raise _wrong(
-            text, "its task must have an index that its job has an address for"
-        )
+        raise _wrong(text, "its task must have an index within its job's addresses")
     return Cluster(
         job=task["type"],
         index=index,
@@ -147,11 +145,11 @@ def _is_list_of_addresses(value: Any) -> bool:
 
 
 def _to_int(value: Any) -> int | None:
-    # Some write the index as a string, which TensorFlow takes as well.
+    # TensorFlow also accepts the index as a string.
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     return int(value) if str(value).isdecimal() else None
 
 
 def _wrong(text: str, wanted: str) -> ConfigError:
-    return ConfigError(f"{_VARIABLE} is {text!r}; {wanted}: {_REMEDY}.")
+    return ConfigError(f"{_VARIABLE} is {text!r}; {wanted}; {_REMEDY}.")

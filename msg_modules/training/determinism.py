@@ -1,4 +1,4 @@
-"""Results that are the same to the last bit."""
+"""Bit-for-bit reproducibility."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-# Public TensorFlow only turns determinism on, for all that follows in the process.
+# TensorFlow's public API can enable determinism but neither query nor disable it.
 from tensorflow.python.framework import config as framework_config
 
 
 def is_on() -> bool:
-    """Whether operations are deterministic now."""
+    """Whether deterministic operations are enabled."""
     return framework_config.is_op_determinism_enabled()
 
 
 @contextlib.contextmanager
 def required(wanted: bool) -> Iterator[None]:
-    """Makes the operations of a block deterministic, those of no other.
+    """Enables deterministic operations within a block.
 
-    With the same software on the same machine, the same operations then give the
-    same bits. It may begin after operations have run: a function that is traced
-    in the block has kernels of its own. Where determinism is on already, it
-    stays on.
+    With the same software on the same machine, the same operations then give
+    bit-identical results. Operations may have run before: a function traced in the
+    block gets its own kernels. If determinism is already enabled, it stays enabled.
 
     Args:
-      wanted: Whether to do anything.
+      wanted: Whether to enable determinism; if False, this does nothing.
 
     Yields:
       Nothing.

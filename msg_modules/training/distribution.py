@@ -1,4 +1,4 @@
-"""Choosing where the replicas run, and keeping several processes together."""
+"""Distribution strategies, and coordination of several processes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from msg_modules.common import console
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.training import cluster
 
-# What a collective operation raises when a process that takes part is gone, has
-# been started again, or does not answer.
+# Raised by a collective operation if a participating process has exited, restarted or
+# stopped responding.
 _PEER_LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -31,16 +31,16 @@ def make_strategy(strategy: str, replicas: int | None) -> tf.distribute.Strategy
 
     Args:
       strategy: `auto`, `one_device`, `mirrored`, `multi_worker` or `tpu`. `auto`
-        is `multi_worker` where `TF_CONFIG` names several processes.
-      replicas: Replicas of `mirrored`; more than there are GPUs are put on as
-        many logical CPU devices. None for one on each GPU.
+        is `multi_worker` if `TF_CONFIG` names several processes.
+      replicas: Number of replicas for `mirrored`; if there are more than GPUs, they
+        all run on logical CPU devices. None for one per GPU.
 
     Returns:
-      The strategy; for one device TensorFlow's default one, which costs nothing.
+      The strategy; for one device TensorFlow's default strategy, without overhead.
 
     Raises:
-      ConfigError: If the replicas cannot be had.
-      RunError: If the other processes cannot be joined.
+      ConfigError: If the devices for the replicas are not available.
+      RunError: If connecting to the other processes fails.
     """
     _check_replicas(strategy, replicas)
     if cluster.find(strategy):
@@ -57,59 +57,58 @@ def make_strategy(strategy: str, replicas: int | None) -> tf.distribute.Strategy
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
-    """One strategy for all trainings of a process on the same devices.
+    """Returns one strategy per set of devices for all trainings in a process.
 
-    Each new one numbers its collective operations from the start, and the
-    runtime takes them for those of the one before.
+    A new strategy numbers its collective operations from the start, and the runtime
+    would confuse them with those of the previous strategy.
     """
     return tf.distribute.MirroredStrategy(devices)
 
 
 @functools.cache
 def _multi_worker() -> tf.distribute.MultiWorkerMirroredStrategy:
-    """One strategy for all trainings of a process; it waits for the others."""
+    """Returns one strategy for all trainings in a process; waits for the others."""
     process = cluster.find("multi_worker")
     if process and process.is_chief and len(process.addresses) > 1:
         others = len(process.addresses) - 1
-        console.say(f"  waiting for the {others} other process(es) of TF_CONFIG")
+        console.say(f"  waiting for {others} other process(es) in TF_CONFIG")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as e:
         raise ConfigError(
-            "train.strategy is 'multi_worker' and this process has used TensorFlow"
-            f" before ({e}); call configure_devices first."
+            "train.strategy is 'multi_worker' but this process has already used"
+            f" TensorFlow ({e}); call configure_devices first."
         ) from e
     except tf.errors.OpError as e:
         raise RunError(
-            f"The other processes of TF_CONFIG cannot be joined ({_first_line(e)});"
-            " start all of them, and give the same command again."
+            f"Cannot connect to the other processes in TF_CONFIG ({_first_line(e)});"
+            " start all of them, then rerun the same command."
         ) from e
 
 
 @functools.cache
 def _tpu() -> tf.distribute.TPUStrategy:
-    """One strategy for a process: to connect again would reset the TPU."""
+    """Returns one strategy per process: connecting again would reset the TPU."""
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as e:
         raise ConfigError(
-            f"train.strategy is 'tpu' and no TPU was found ({_first_line(e)}); set"
-            " TPU_NAME, to 'local' on the TPU's own machine, or use --train.strategy"
-            " auto."
+            f"train.strategy is 'tpu' but no TPU was found ({_first_line(e)}); set"
+            " TPU_NAME (to 'local' on a TPU VM), or use --train.strategy auto."
         ) from e
     return tf.distribute.TPUStrategy(resolver)
 
 
 def configure_devices(strategy: str, replicas: int | None) -> None:
-    """Divides the CPU into logical devices, or joins the other processes.
+    """Splits the CPU into logical devices, or connects to the other processes.
 
-    TensorFlow lets this happen only before anything has run on a device: call
-    it first in a process that trains later.
+    TensorFlow only allows this before any operation has run, so call it first in a
+    process that will train.
 
     Raises:
       ConfigError: If `mirrored` has neither GPUs nor a number of replicas, or
-        `TF_CONFIG` does not fit the strategy.
-      RunError: If the other processes cannot be joined.
+        `TF_CONFIG` does not match the strategy.
+      RunError: If connecting to the other processes fails.
     """
     _check_replicas(strategy, replicas)
     if cluster.find(strategy):
@@ -128,8 +127,8 @@ def _check_replicas(strategy: str, replicas: int | None) -> None:
         and not tf.config.list_physical_devices("GPU")
     ):
         raise ConfigError(
-            "train.strategy is 'mirrored' and this machine has no GPU; say how many"
-            " replicas should share the CPU with --train.replicas."
+            "train.strategy is 'mirrored' but this machine has no GPU; set the number"
+            " of replicas on the CPU with --train.replicas."
         )
 
 
@@ -140,25 +139,25 @@ def _logical_cpus(replicas: int) -> tuple[str, ...]:
             configure_devices("mirrored", replicas)
         except RuntimeError as e:
             raise ConfigError(
-                f"train.replicas is {replicas} and the CPU was set up as"
-                f" {len(devices)} device(s) before; call configure_devices first."
+                f"train.replicas is {replicas} but the CPU is already configured as"
+                f" {len(devices)} device(s); call configure_devices first."
             ) from e
         devices = tf.config.list_logical_devices("CPU")
     return tuple(device.name for device in devices[:replicas])
 
 
 class Team:
-    """The processes that train together. To one alone it costs nothing.
+    """Coordinates the processes of a training; free if there is only one.
 
-    They run the same loop. What must not differ between them is the chief's: the
-    state that the training begins with, and how many steps a call runs.
+    All processes run the same loop. The chief decides what must not differ between
+    them: the initial state, and the number of steps per call.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
-        """Looks at who takes part.
+        """Wraps a strategy.
 
         Args:
-          strategy: What `make_strategy` returns.
+          strategy: The result of `make_strategy`.
         """
         self._strategy = strategy
         self._is_alone = not isinstance(
@@ -168,14 +167,14 @@ class Team:
         self._sum = tf.function(self._over_all_replicas)
 
     def agree(self, number: int) -> int:
-        """Tells everybody the chief's number.
+        """Broadcasts the chief's number to all processes.
 
-        The collective operations within a `tf.function` are matched by the turn of
-        the loop they are in, so that all must call it with the same number of
-        steps. It is measured with a clock, and clocks differ.
+        Collective operations in a `tf.function` are matched by loop iteration, so all
+        processes must call it with the same number of steps. That number depends on
+        measured time, which differs between processes.
 
         Args:
-          number: What this process would take; ignored but for the chief's.
+          number: This process's number; only the chief's is used.
 
         Returns:
           The chief's number.
@@ -186,24 +185,24 @@ class Team:
         return int(agreed)
 
     def any(self, flag: bool) -> bool:
-        """Whether a flag is set in one of the processes; all must ask.
+        """Whether a flag is set in any process; all processes must call this.
 
         Args:
-          flag: Whether it is set in this one.
+          flag: Whether it is set in this process.
         """
         if self._is_alone:
             return flag
         return int(self._sum(tf.constant(int(flag), tf.int64))) > 0
 
     def copy_from_chief(self, state: Sequence[tf.Module | tf.Variable]) -> None:
-        """Gives every process the chief's state.
+        """Broadcasts the chief's state to all processes.
 
-        Only the chief reads a checkpoint. What another process sees of the
-        directory, an older listing or nothing at all, then does not matter.
+        Only the chief restores a checkpoint, so the other processes need not see the
+        directory, or may see an outdated listing of it.
 
         Args:
-          state: All variables that a checkpoint of these would hold are copied;
-            they must be the same ones in every process.
+          state: Objects whose checkpointed variables are copied; they must have the
+            same variables in every process.
         """
         if self._is_alone:
             return
@@ -213,7 +212,7 @@ class Team:
             for node in tf.train.TrackableView(root).descendants()
             if isinstance(node, (keras.Variable, tf.Variable))
         ]
-        # Collective operations take no unsigned integers.
+        # Collective operations do not support unsigned integers.
         values = self._broadcast(
             [
                 tf.cast(v, tf.int64) if v.dtype.is_integer else tf.convert_to_tensor(v)
@@ -241,7 +240,8 @@ class Team:
     def _over_all_replicas(self, value: tf.Tensor) -> tf.Tensor:
         def share(value: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            # A copy of its own: what no replica has made is on none of their devices.
+            # Copied, because a tensor made outside the replicas is on none of their
+            # devices.
             own = tf.identity(value)
             return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
 
@@ -251,24 +251,24 @@ class Team:
 
 @functools.cache
 def team_of(strategy: tf.distribute.Strategy) -> Team:
-    """The team of a strategy, one for all trainings: its functions are traced once."""
+    """Returns the team of a strategy, cached so that its functions are traced once."""
     return Team(strategy)
 
 
 @contextlib.contextmanager
 def working_directory(strategy: str, directory: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Where this process writes: only the chief's files are kept.
+    """Provides the directory to write to: only the chief's files are kept.
 
-    All processes leave together, so that none is missing when one fails in what it
-    alone does at the end, and the whole job is started again.
+    All processes leave the block together: if the chief fails while it alone exports
+    the model, the others fail too, and the whole job is restarted.
 
     Args:
       strategy: `train.strategy`.
       directory: Where the chief writes.
 
     Yields:
-      That directory; in the other processes, which say nothing meanwhile, scratch
-      that is removed at the end.
+      That directory in the chief; in the other processes, whose output is suppressed
+      meanwhile, a temporary directory that is removed at the end.
 
     Raises:
       RunError: If another process was lost.
@@ -287,9 +287,9 @@ def working_directory(strategy: str, directory: pathlib.Path) -> Iterator[pathli
             team_of(_multi_worker()).agree(0)
         except _PEER_LOST as e:
             raise RunError(
-                f"The {process.name} lost another process of TF_CONFIG, which was"
-                " stopped or cannot be reached; give the same command again in all of"
-                " them: training resumes from the last checkpoint."
+                f"Process {process.name!r} lost another process in TF_CONFIG, which was"
+                " stopped or cannot be reached; rerun the same command in all of them"
+                " to resume from the last checkpoint."
             ) from e
 
 

@@ -1,4 +1,4 @@
-"""Images drawn while a training goes on, to be measured when it has ended."""
+"""Images generated during training, for the learning curve of the report."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ _PREFIX = "step-"
 
 
 class Draws:
-    """The largest scale of the same latents, step after step.
+    """Snapshots of 28x28 images generated from the same latents.
 
-    Nobody needs a classifier to train a GAN. With these, the judge can tell
-    afterwards how the distance to the real images fell.
+    Training itself has no classifier. From these snapshots, the evaluation measures
+    how the distance to the real images fell.
     """
 
     def __init__(self, work_dir: pathlib.Path, latent_dim: int, seed: int):
-        """Chooses the latents.
+        """Draws the latents.
 
         Args:
-          work_dir: Directory of the training; gets `draws/step-00000250.npz` and
-            so on.
+          work_dir: Work directory of the training; gets `draws/step-00000250.npz` etc.
           latent_dim: Length of a latent vector.
           seed: Seed of the latents.
         """
@@ -39,22 +38,22 @@ class Draws:
         )
 
     def drop_after(self, step: int) -> None:
-        """Removes those of later steps, which the training draws again."""
+        """Removes snapshots of later steps, which training will write again."""
         for path in self._paths():
             if _step_of(path) > step:
                 path.unlink()
 
     def is_due(self, step: int) -> bool:
-        """Whether the training has come a tenth further than when it last drew.
+        """Whether the step is at least 10% beyond that of the last snapshot.
 
-        The distance falls quickly at first and slowly later, and a long training
-        need not fill the disk.
+        The distance falls quickly at first and slowly later, and a long training must
+        not fill the disk.
         """
         last = max(map(_step_of, self._paths()), default=0)
         return step >= last + last // _SHARE
 
     def draw(self, generator: tf.Module, step: int) -> None:
-        """Keeps what the generator draws after so many steps."""
+        """Writes a snapshot of the generator at a step."""
         images = [
             to_uint8(
                 generator(self._latents[start : start + _CHUNK], training=False)[-1]
@@ -71,7 +70,7 @@ class Draws:
 
 
 def read_draws(run_dir: pathlib.Path) -> dict[int, np.ndarray]:
-    """What a training drew, first step first.
+    """Reads the snapshots of a training, in order of steps.
 
     Args:
       run_dir: Directory of the training.

@@ -1,4 +1,4 @@
-"""Noticing a collapse while it happens."""
+"""Detects a collapse during training."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from msg_modules.common import console
 
-# Reports in a row, and sheets in a row, until something counts as lasting.
+# Consecutive reports, or sheets, before a warning.
 _REPORTS = 10
 _SHEETS = 3
-_ALL_RIGHT = 0.99
-# How far from one half the discriminator may be and still be guessing: four
-# times what chance alone moves a report of 50 steps of 64 images.
+_PERFECT = 0.99
+# Accuracies within this margin of 0.5 count as chance level: four standard deviations
+# of a report of 50 steps of 64 images.
 _CHANCE_MARGIN = 0.025
-# Spread of the samples by that of the training images. Samples of a single class
-# of Fashion-MNIST are above one half, and of a single garment near 0.
+# Spread of the samples relative to the training images. It is above 0.5 for samples of
+# a single class of Fashion-MNIST, and near 0 for a single garment.
 _ALIKE = 0.25
 _COMPARED_IMAGES = 1000
 
 
 class CollapseWatch:
-    """Warns of a collapse, once for each time that it sets in."""
+    """Warns about a collapse, once per onset."""
 
     def __init__(self, images: np.ndarray):
-        """Looks at what the samples are compared with.
+        """Measures the spread of the training images.
 
         Args:
           images: Training images of the largest scale,
@@ -36,38 +36,37 @@ class CollapseWatch:
         self._alike = _Lasting(_SHEETS)
 
     def see_report(self, step: int, real_accuracy: float, fake_accuracy: float) -> None:
-        """Warns if the discriminator has been perfect, or guessing, for long.
+        """Warns if the discriminator has long been near perfect or at chance level.
 
-        It guesses if its accuracy on as many real as generated images is one
-        half, be it because it calls all of them real.
+        Chance level is a balanced accuracy of 0.5, including the case that it
+        classifies all images as real.
 
         Args:
           step: Finished steps.
-          real_accuracy: Share of the real images told right since the last
-            report.
-          fake_accuracy: The same of generated ones.
+          real_accuracy: Accuracy on real images since the last report.
+          fake_accuracy: Accuracy on generated images since the last report.
         """
-        if self._perfect.sets_in(min(real_accuracy, fake_accuracy) >= _ALL_RIGHT):
+        if self._perfect.sets_in(min(real_accuracy, fake_accuracy) >= _PERFECT):
             console.warn(
-                f"Step {step:,}: the discriminator has told nearly all images right in"
-                f" {_REPORTS} reports; the generator learns little from it. Use a"
-                " lower --train.discriminator-learning-rate or a higher"
-                " --train.r1-gamma."
+                f"Step {step:,}: the discriminator has classified nearly all images"
+                f" correctly in {_REPORTS} consecutive reports, so the generator learns"
+                " little from it. Use a lower --train.discriminator-learning-rate or a"
+                " higher --train.r1-gamma."
             )
         balanced = (real_accuracy + fake_accuracy) / 2
         if self._guessing.sets_in(abs(balanced - 0.5) <= _CHANCE_MARGIN):
             console.warn(
-                f"Step {step:,}: the discriminator has told real from generated images"
-                f" no better than chance in {_REPORTS} reports; the generator learns"
-                " nothing from it. Use a higher --train.discriminator-learning-rate or"
-                " a lower --train.r1-gamma."
+                f"Step {step:,}: the discriminator has done no better than chance in"
+                f" {_REPORTS} consecutive reports, so the generator learns nothing from"
+                " it. Use a higher --train.discriminator-learning-rate or a lower"
+                " --train.r1-gamma."
             )
 
     def see_samples(self, step: int, images: np.ndarray) -> None:
-        """Warns if images from different latents have been alike for long.
+        """Warns if images from different latents have long been nearly the same.
 
-        They are if their `spread` is less than a quarter of the training
-        images', whatever their brightness and contrast.
+        They are if their `spread` is less than a quarter of that of the training
+        images.
 
         Args:
           step: Finished steps.
@@ -76,15 +75,15 @@ class CollapseWatch:
         share = spread(images) / max(self._wanted_spread, 1e-12)
         if self._alike.sets_in(share < _ALIKE):
             console.warn(
-                f"Step {step:,}: the generator has drawn nearly the same image from all"
-                f" latents on {_SHEETS} sheets (they differ {share:.0%} as much as the"
-                " training images do). Use lower learning rates, a higher"
-                " --train.r1-gamma or another --train.seed."
+                f"Step {step:,}: the generator has produced nearly the same image from"
+                f" all latents on {_SHEETS} consecutive sheets (their spread is"
+                f" {share:.0%} of that of the training images). Use lower learning"
+                " rates, a higher --train.r1-gamma or another --train.seed."
             )
 
 
 class _Lasting:
-    """Tells when something has lasted, once until it has ended."""
+    """Detects when a condition has held for `patience` calls, once per onset."""
 
     def __init__(self, patience: int):
         self._patience = patience
@@ -96,16 +95,16 @@ class _Lasting:
 
 
 def spread(images: np.ndarray) -> float:
-    """How much images differ from each other.
+    """Measures how much images differ from each other.
 
-    The root of half the mean squared distance of two of them, per pixel: the
-    root of the variance across images, averaged over the pixels. Adding a
-    constant changes nothing, and a factor multiplies it.
+    The square root of the variance across images, averaged over pixels; equivalently,
+    of half the mean squared distance per pixel between two images. Adding a constant
+    to all images does not change it, and scaling them scales it.
 
     Args:
       images: `[num_images, ...]`.
 
     Returns:
-      0 if all are the same.
+      At least 0; 0 if all images are the same.
     """
     return float(np.sqrt(np.mean(np.var(images, axis=0, dtype=np.float64))))

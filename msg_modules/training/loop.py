@@ -26,8 +26,8 @@ from msg_modules.training.distribution import (
 )
 from msg_modules.training.reporting import Reporter
 
-# How long the steps between two looks at the clock may take: a progress bar
-# moves and Ctrl-C is answered this often.
+# Duration of one call of the compiled steps: the progress bar moves and Ctrl-C is
+# checked this often.
 _SECONDS_PER_CALL = 1.0
 _SHEET_IMAGES = 40
 
@@ -40,12 +40,12 @@ def train(
 ) -> Gan:
     """Trains a GAN, or resumes an interrupted training.
 
-    Ctrl-C and SIGTERM end it after the step that is going on, once that is saved; of
-    several processes all end when one is asked to.
+    On Ctrl-C or SIGTERM, finishes the steps in progress (about a second), saves a
+    checkpoint and ends; if there are several processes, they all do.
 
     Args:
-      model: The networks.
-      config: The recipe.
+      model: Network settings.
+      config: Training settings.
       pyramids: The training images, `[num_images, size, size, 1]` in [-1, 1],
         smallest scale first.
       work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`,
@@ -55,11 +55,11 @@ def train(
       The trained networks.
 
     Raises:
-      ConfigError: If the replicas cannot be had, or `work_dir` holds other
-        networks.
-      RunError: If there are fewer images than a batch, another process of the
-        job was lost or stopped, or a loss or a gradient is not finite, and that as
-        often as the recipe allows.
+      ConfigError: If the devices for the replicas are not available, or `work_dir`
+        holds checkpoints of different networks.
+      RunError: If there are fewer images than a global batch, another process of the
+        job was lost or stopped, or a loss, gradient or weight is not finite and
+        `divergence_retries` is exhausted.
     """
     with determinism.required(config.deterministic):
         strategy = make_strategy(config.strategy, config.replicas)
@@ -78,9 +78,9 @@ def train(
                     loop.stop()
                     if not received:
                         raise RunError(
-                            "Another process of TF_CONFIG was stopped, and all saved"
-                            " and stopped with it; give the same command again in all"
-                            " of them: training resumes from there."
+                            "Another process in TF_CONFIG was stopped, so all of them"
+                            " saved a checkpoint and stopped; rerun the same command in"
+                            " all of them to resume."
                         )
                 else:
                     loop.end()
@@ -88,7 +88,7 @@ def train(
 
 
 class _Diverged(Exception):
-    """Something was NaN or infinite."""
+    """A metric or a weight became NaN or infinite."""
 
     def __init__(self, names: Sequence[str], step: int):
         super().__init__(
@@ -97,10 +97,10 @@ class _Diverged(Exception):
 
 
 class _Loop:
-    """What goes on around the steps. All that is written is written from here.
+    """Runs the steps, and writes reports, samples and checkpoints.
 
     Attributes:
-      is_stopped: Whether this process, or another of the job, was asked to end.
+      is_stopped: Whether this process, or another of the job, received a signal.
     """
 
     def __init__(
@@ -133,22 +133,23 @@ class _Loop:
         )
 
     def begin(self) -> int:
-        """Restores what was kept; returns the step to go on from."""
+        """Restores the latest checkpoint; returns the step to resume from."""
         self._kept.restore()
         step = self._take_chiefs_state()
         if step:
             console.say(f"  resuming from step {step:,} of {self._config.steps:,}")
         elif self._config.divergence_retries:
-            self._kept.save()  # to go back to
+            self._kept.save()  # to roll back to
         self._samples.draw_real(self._pyramids)
         self._drop_after(step)
         return step
 
     def run_from(self, step: int, received: Sequence[int]) -> int:
-        """Trains to the end, or until it is stopped; returns the last step.
+        """Trains to the end, or until stopped; returns the last step.
 
         Raises:
-          _Diverged: If something became NaN or infinite; that is not kept.
+          _Diverged: If a metric or weight became NaN or infinite; that state is not
+            saved.
         """
         config = self._config
         batches = self._batches(step)
@@ -203,56 +204,56 @@ class _Loop:
         return step
 
     def _ask_to_stop(self, received: Sequence[int]) -> bool:
-        # Together: who goes on alone waits for the others in the next step, until
-        # they are gone and there is nothing that it could save.
+        # All processes must agree: one that continued alone would hang in the next
+        # step's collectives until the others are gone, and then fail without saving.
         self.is_stopped = self._team.any(bool(received))
         return self.is_stopped
 
     def go_back(self, diverged: _Diverged) -> int:
-        """Takes up the last good checkpoint with half the learning rates.
+        """Rolls back to the last good checkpoint and halves the learning rates.
 
         Returns:
-          The step to go on from.
+          The step to resume from.
 
         Raises:
-          RunError: If that was done as often as the recipe allows.
+          RunError: If `divergence_retries` is exhausted.
         """
         halvings, allowed = self._kept.halvings, self._config.divergence_retries
         if halvings >= allowed:
             kept = self._kept.saved_step
             tried = f" with learning rates halved {halvings} times" if halvings else ""
             where = (
-                f" The last good checkpoint, of step {kept:,}, is kept in"
-                f" {self._work_dir}; --train.divergence-retries {allowed + 3} resumes"
-                " from there with lower learning rates, or"
+                f" The last good checkpoint, of step {kept:,}, is in {self._work_dir};"
+                f" use --train.divergence-retries {allowed + 3} to resume from it with"
+                " lower learning rates, or use"
                 if kept
-                else ""
+                else " Use"
             )
             raise RunError(
-                f"{diverged}{tried}.{where} use a lower"
+                f"{diverged}{tried}.{where} a lower"
                 " --train.generator-learning-rate and"
                 " --train.discriminator-learning-rate."
             ) from diverged
         self._kept.go_back()
         step = self._take_chiefs_state()
         console.warn(
-            f"{diverged}. Going on from step {step:,} with half the learning rates"
-            f" ({halvings + 1} of {allowed} times)."
+            f"{diverged}. Resuming from step {step:,} with half the learning rates"
+            f" (retry {halvings + 1} of {allowed})."
         )
         self._drop_after(step)
         return step
 
     def stop(self) -> None:
-        """Keeps what was trained, and says how to go on."""
+        """Saves a checkpoint and prints how to resume."""
         if self._gan.is_finite():
             self._kept.save()
         console.say(
-            f"  stopped; step {self._kept.saved_step or 0:,} is kept in"
-            f" {self._work_dir}, and the same command resumes from it"
+            f"  stopped; step {self._kept.saved_step or 0:,} is saved in"
+            f" {self._work_dir}; rerun the same command to resume"
         )
 
     def end(self) -> None:
-        """Draws what the trained generator draws."""
+        """Writes the last samples of the trained generator."""
         self._samples.draw(self._gan.ema_generator, self._config.steps)
         self._draws.draw(self._gan.ema_generator, self._config.steps)
 
@@ -261,7 +262,7 @@ class _Loop:
         self._draws.drop_after(step)
 
     def _take_chiefs_state(self) -> int:
-        """Makes what was restored the same everywhere; returns its step."""
+        """Copies the chief's restored state to all processes; returns its step."""
         self._team.copy_from_chief(self._kept.state)
         return int(self._gan.step.numpy())
 
@@ -299,14 +300,15 @@ class _Loop:
         self._watch.see_samples(step, pyramid[-1])
 
     def _save(self, step: int) -> None:
-        # A loss is taken before its step: the last one may have ruined the weights.
+        # Losses are computed before the update, so the last update may have broken the
+        # weights unnoticed.
         if not self._gan.is_finite():
             raise _Diverged(["a weight"], step)
         self._kept.save()
 
 
 class _Tally:
-    """Sums since the last report."""
+    """Metrics accumulated since the last report."""
 
     def __init__(self, step: int):
         self.since = step
@@ -320,7 +322,7 @@ class _Tally:
 
 
 def _check(first_bad: np.ndarray) -> None:
-    """Raises _Diverged with the metrics that were the first not to be finite."""
+    """Raises _Diverged with the metrics that became non-finite first."""
     step = first_bad.min()
     if step < GOOD:
         names = [

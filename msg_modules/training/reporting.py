@@ -1,4 +1,4 @@
-"""The losses over time, for people and for programs."""
+"""Training metrics: console lines, `stats.jsonl` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from msg_modules.common import console, files
 from msg_modules.gan.step import METRICS
 
 _STATS_FILE = "stats.jsonl"
-# Where nobody watches a progress bar, a line this often.
+# Minimum interval between lines if the output is not a terminal.
 _SECONDS_PER_LINE = 10.0
 
 
 class Reporter:
-    """Writes `stats.jsonl` and TensorBoard's files, and prints lines.
+    """Writes `stats.jsonl` and TensorBoard event files, and prints progress lines.
 
-    A line of `stats.jsonl` holds `step`, `images`, `seconds` (spent training,
-    over all resumptions), `images_per_second`, the mean of each of `gan.step.METRICS`
-    since the line before (or since the training was resumed, if that was later),
-    `generator_learning_rate` and `discriminator_learning_rate` as they are, and
-    `data_seconds` (spent waiting for images in the time of that mean; not in a
-    deterministic training, where TensorFlow does not tell the time). TensorBoard
-    gets all but the first three as scalars, and the sheets.
+    A line of `stats.jsonl` holds `step`, `images`, `seconds` (training time, summed
+    over resumptions), `images_per_second`, the mean of each of `gan.step.METRICS`
+    since the previous line (or since training resumed, if that was later), the current
+    `generator_learning_rate` and `discriminator_learning_rate`, and `data_seconds`
+    (time spent waiting for images over the same interval; absent from deterministic
+    training, where TensorFlow's clock is not available). TensorBoard gets all but the
+    first three as scalars, and the sheets.
     """
 
     def __init__(self, work_dir: pathlib.Path, batch_size: int, first_step: int):
         """Opens the files.
 
         Args:
-          work_dir: Directory of the training.
-          batch_size: Global batch size, to count images.
-          first_step: Reports of later steps are dropped: the training goes on
-            from here, and makes them again.
+          work_dir: Work directory of the training.
+          batch_size: Global batch size.
+          first_step: Step to resume from; reports of later steps are dropped, since
+            training will write them again.
         """
         self._path = work_dir / _STATS_FILE
         self._batch_size = batch_size
@@ -50,9 +50,8 @@ class Reporter:
         self._last_step = first_step
         self._printed = -_SECONDS_PER_LINE
         console.say(
-            "  loss: generator (G) and discriminator (D); right: share of real and of"
-            " generated\n  images that the discriminator classifies correctly, 50% if"
-            " it is guessing"
+            "  loss: of the generator (G) and the discriminator (D); accuracy: of the"
+            " discriminator\n  on real and on generated images, 50% at chance level"
         )
         self._writer = tf.summary.create_file_writer(str(work_dir / "tensorboard"))
 
@@ -70,9 +69,8 @@ class Reporter:
           step: Finished steps.
           means: Mean of each of `gan.step.METRICS` since the last report.
           seconds: Time since the last report.
-          data_seconds: Part of that spent waiting for images; None if it was not
-            measured.
-          learning_rates: Those now, by name.
+          data_seconds: Part of that spent waiting for images; None if not measured.
+          learning_rates: Current learning rates, by name.
         """
         images = (step - self._last_step) * self._batch_size
         self._seconds += seconds
@@ -95,11 +93,11 @@ class Reporter:
         self._print(line)
 
     def show(self, step: int, sheet: PIL.Image.Image) -> None:
-        """Puts a sheet of samples into TensorBoard.
+        """Writes a sample sheet to TensorBoard.
 
         Args:
           step: Finished steps.
-          sheet: A grey picture.
+          sheet: A greyscale picture.
         """
         with self._writer.as_default(step=step):
             tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
@@ -112,7 +110,7 @@ class Reporter:
         console.say(
             f"  step {line['step']:>6,}  images {line['images']:>9,}"
             f"  loss G {line['generator_loss']:.3f} D {line['discriminator_loss']:.3f}"
-            f"  right {line['real_accuracy']:.0%} {line['fake_accuracy']:.0%}"
+            f"  accuracy {line['real_accuracy']:.0%} {line['fake_accuracy']:.0%}"
             f"  {line['images_per_second']:.0f} images/s"
         )
 
@@ -129,7 +127,7 @@ class Reporter:
 
 
 def read_stats(directory: pathlib.Path) -> list[dict[str, Any]]:
-    """The reports of a training, oldest first; a half-written line is dropped."""
+    """Reads the reports of a training, oldest first; drops a half-written last line."""
     path = directory / _STATS_FILE
     stats = []
     for text in path.read_text().splitlines() if path.exists() else []:

@@ -1,4 +1,4 @@
-"""What TFX's Trainer calls."""
+"""Entry point of TFX's Trainer."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ ANIMATION_NAME = "training.gif"
 
 
 def to_custom_config(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
-    """The settings as the Trainer's `custom_config`; `steps` goes in TrainArgs."""
+    """Converts settings to the Trainer's `custom_config`; `steps` goes in TrainArgs."""
     recipe = dataclasses.asdict(train)
     del recipe["steps"]
     return {"model": dataclasses.asdict(model), "train": recipe}
 
 
 def read_custom_config(fn_args: FnArgs) -> tuple[ModelConfig, TrainConfig]:
-    """The settings that `to_custom_config` wrote.
+    """Reads the settings that `to_custom_config` wrote.
 
     Args:
       fn_args: TFX's arguments.
 
     Raises:
-      ConfigError: If a runtime parameter made a setting one that is not allowed.
+      ConfigError: If a runtime parameter set an invalid value.
     """
     settings = fn_args.custom_config
     return (
@@ -45,19 +45,18 @@ def read_custom_config(fn_args: FnArgs) -> tuple[ModelConfig, TrainConfig]:
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains, exports the generator and draws what people look at.
+    """Trains, exports the generator and writes the pictures of the training.
 
     Args:
-      fn_args: TFX's arguments; `custom_config` as `to_custom_config` makes it,
-        with a `checkpoint_root`, where each training that has no
-        `checkpoint_dir` gets a directory (default: `model_run_dir`).
-        `model_run_dir` gets `sheet.png`, `losses.png`, `training.gif`,
-        `samples/`, `stats.jsonl`, `tensorboard/` and the last `checkpoints/`.
+      fn_args: TFX's arguments. `custom_config` is that of `to_custom_config`, plus
+        `checkpoint_root`, under which a training without `checkpoint_dir` gets a
+        directory (default: `model_run_dir`), and `weights_code`, the hash of the code.
+        `model_run_dir` gets `sheet.png`, `losses.png`, `training.gif`, `samples/`,
+        `draws/`, `stats.jsonl`, `tensorboard/` and the last `checkpoints/`.
 
     Raises:
-      ConfigError: If the settings do not fit, or `checkpoint_dir` holds another
-        training.
-      RunError: If the training cannot go on.
+      ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.
+      RunError: If training fails.
     """
     settings = fn_args.custom_config
     model, train = read_custom_config(fn_args)
@@ -82,23 +81,21 @@ def train_and_export(
     checkpoint_root: str,
     code: str = "",
 ) -> None:
-    """What `run_fn` does, without TFX; alone or as one process of several.
+    """Implements `run_fn` without TFX, in one process or as one of several.
 
     Args:
-      model: The networks.
-      config: The recipe.
-      examples: Patterns of the files that Transform wrote.
-      model_dir: Gets the SavedModel, from the chief.
-      run_dir: What `run_fn` says of `model_run_dir`, from the chief.
-      checkpoint_root: Where a training without a `checkpoint_dir` gets a
-        directory.
-      code: What names the code: edited code begins another training, like other
-        images.
+      model: Network settings.
+      config: Training settings.
+      examples: File patterns of the transformed examples.
+      model_dir: Gets the SavedModel; written by the chief.
+      run_dir: As `model_run_dir` in `run_fn`; written by the chief.
+      checkpoint_root: A training without `checkpoint_dir` gets a directory in here.
+      code: Identifier of the code version; as with the images, a change starts
+        training from scratch.
 
     Raises:
-      ConfigError: If the settings do not fit, or `checkpoint_dir` holds another
-        training.
-      RunError: If the training cannot go on.
+      ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.
+      RunError: If training fails.
     """
     pyramids = reading.load_pyramids(examples)
     settings = work_dirs.describe(model, config, pyramids, code)
@@ -124,7 +121,7 @@ def train_and_export(
 
 
 def draw_results(run_dir: pathlib.Path) -> None:
-    """Draws the sheet, the curves and the animation of a finished training.
+    """Writes the sheet, loss curves and animation of a finished training.
 
     Args:
       run_dir: A directory with `samples/` and `stats.jsonl`.

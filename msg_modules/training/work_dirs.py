@@ -1,4 +1,4 @@
-"""Which directory a training has, and which training a directory has."""
+"""Work directories of trainings: finding the one that belongs to some settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
 
-# What a training writes: a directory that the user named may hold more.
+# Everything a training writes; a directory named by the user may hold other files.
 _CONTENT = (
     "config.json",
     "checkpoints",
@@ -27,7 +27,7 @@ _CONTENT = (
 )
 _CONFIG = "config.json"
 _FINISHED = "finished"
-# What may differ between two runs of one training.
+# Settings that may change when a training is resumed.
 _NOT_HYPERPARAMETERS = (
     "steps",
     "report_every",
@@ -46,16 +46,16 @@ Settings = dict[str, dict[str, Any]]
 def describe(
     model: ModelConfig, train: TrainConfig, pyramids: Sequence[np.ndarray], code: str
 ) -> Settings:
-    """All that tells one training from another.
+    """Collects everything that identifies a training.
 
     Args:
-      model: The networks.
-      train: The recipe.
+      model: Network settings.
+      train: Training settings.
       pyramids: The training images.
-      code: A hash of the code that decides the weights.
+      code: A hash of the code that determines the weights.
 
     Returns:
-      Names and values in sections, as in `config.json`.
+      Section -> name -> value, as in `config.json`.
     """
     recipe = dataclasses.asdict(train)
     for name in _NOT_HYPERPARAMETERS:
@@ -70,13 +70,13 @@ def describe(
 
 
 def fingerprint(pyramids: Sequence[np.ndarray]) -> str:
-    """Names a set of images, in whatever order and files they lie.
+    """Hashes a set of images, independent of their order.
 
     Args:
       pyramids: `[num_images, ...]` for each scale.
 
     Returns:
-      Sixteen hexadecimal digits: the hash of the sorted hashes of the images.
+      16 hexadecimal digits: the hash of the sorted hashes of the images.
     """
     digests = []
     for images in zip(
@@ -90,36 +90,36 @@ def fingerprint(pyramids: Sequence[np.ndarray]) -> str:
 
 
 def name_of(settings: Settings) -> str:
-    """A name that only a training with these settings has.
+    """Hashes the settings into a unique name.
 
     Args:
-      settings: What `describe` returns.
+      settings: The result of `describe`.
 
     Returns:
-      Sixteen hexadecimal digits.
+      16 hexadecimal digits.
     """
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
-    """The directory of the training with these settings, beside those of others.
+    """Creates or reopens the directory for these settings.
 
-    The same command finds its own unfinished work there again, and another
-    setting begins anew beside it.
+    Rerunning a command finds its unfinished training; changed settings start a new one
+    in another directory.
 
     Args:
-      root: Where all unfinished training is kept.
-      settings: What `describe` returns.
-      steps: Where the training ends.
+      root: Parent of all work directories.
+      settings: The result of `describe`.
+      steps: Number of steps to train.
 
     Returns:
-      A directory that exists, with `config.json` in it.
+      The directory, with `config.json` in it.
     """
     name = name_of(settings)
     directory = pathlib.Path(root) / name
     if max(_saved_steps(directory), default=0) > steps:
-        # A shorter training must not undo a longer one.
+        # A shorter training must not overwrite a longer one.
         directory = directory.with_name(f"{name}-{steps}")
     return _open(directory, settings)
 
@@ -127,26 +127,26 @@ def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
 def by_name(
     directory: str, settings: Settings, steps: int, allow_changed: bool
 ) -> pathlib.Path:
-    """The directory that the user named as the home of one training.
+    """Creates or reopens the directory that the user named.
 
     Args:
       directory: The directory.
-      settings: What `describe` returns.
-      steps: Where the training ends.
-      allow_changed: Whether the training there may go on with other settings.
+      settings: The result of `describe`.
+      steps: Number of steps to train.
+      allow_changed: Whether the training there may resume with other settings.
 
     Returns:
       The directory, with these settings in `config.json`.
 
     Raises:
-      ConfigError: If another training lies there, or one that is further.
+      ConfigError: If it holds another training, or one beyond `steps`.
     """
     path = pathlib.Path(directory)
     if saved := _saved_steps(path):
         _check_same(path, settings, allow_changed)
         if max(saved) > steps:
             raise ConfigError(
-                f"train.steps is {steps} and the training in {directory!r} has come to"
+                f"train.steps is {steps} but the training in {directory!r} has reached"
                 f" step {max(saved)}; use --train.steps {max(saved)} or more, or"
                 " another --train.checkpoint-dir."
             )
@@ -154,37 +154,37 @@ def by_name(
 
 
 def _check_same(path: pathlib.Path, settings: Settings, allow_changed: bool) -> None:
-    """Raises a ConfigError that shows every difference that is not allowed."""
+    """Raises a ConfigError that lists all differences, unless they are allowed."""
     try:
-        there = json.loads((path / _CONFIG).read_text())
+        saved = json.loads((path / _CONFIG).read_text())
     except (OSError, ValueError) as e:
         raise ConfigError(
-            f"{str(path / _CONFIG)!r} cannot be read ({e}), so the training in it is"
-            " unknown; use another --train.checkpoint-dir."
+            f"{str(path / _CONFIG)!r} cannot be read ({e}), so the settings of the"
+            " training are unknown; use another --train.checkpoint-dir."
         ) from e
-    old, new = _flat(there), _flat(settings)
+    old, new = _flat(saved), _flat(settings)
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not changed:
         return
     shown = "; ".join(
-        f"{name}: {old.get(name, 'nothing')} there, {new.get(name, 'nothing')} now"
+        f"{name}: saved {old.get(name, 'nothing')}, now {new.get(name, 'nothing')}"
         for name in changed
     )
     beginning = f"train.checkpoint_dir is {str(path)!r}, which holds another training"
     if any(_is_structure(name, old, new) for name in changed):
         raise ConfigError(
-            f"{beginning}, of other networks ({shown}); use another"
+            f"{beginning}, of different networks ({shown}); use another"
             " --train.checkpoint-dir."
         )
     if not allow_changed:
         raise ConfigError(
             f"{beginning} ({shown}); use another --train.checkpoint-dir, or"
-            " --train.allow-changed to go on with the new values."
+            " --train.allow-changed to resume with the new values."
         )
 
 
 def _is_structure(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether a change of it asks for other weights than were saved."""
+    """Whether changing this setting makes the saved weights unusable."""
     if name in ("train.ema_half_life", "train.precision"):
         return _exports_copy(old) != _exports_copy(new)
     return name.startswith("model.")
@@ -212,7 +212,7 @@ def _saved_steps(directory: pathlib.Path) -> list[int]:
 
 def _open(directory: pathlib.Path, settings: Settings) -> pathlib.Path:
     directory.mkdir(parents=True, exist_ok=True)
-    # Gone on with, or named by the user, it is nobody's to remove.
+    # A resumed training, or one in a directory named by the user, must not be removed.
     (directory / _FINISHED).unlink(missing_ok=True)
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     files.write_whole(directory / _CONFIG, text)
@@ -220,7 +220,7 @@ def _open(directory: pathlib.Path, settings: Settings) -> pathlib.Path:
 
 
 def copy_content(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Copies what a training has written, and nothing else that lies there."""
+    """Copies what a training has written, and no other files in the directory."""
     for name in _CONTENT:
         path = source / name
         if path.is_dir():
@@ -230,13 +230,13 @@ def copy_content(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def mark_finished(directory: pathlib.Path) -> None:
-    """Notes that the training went to its end, and removes those before it.
+    """Marks a training as finished, and removes previously finished ones.
 
-    Their models have been exported. This one stays, to be gone on with.
+    Their models have been exported. This one stays, so that it can be extended.
 
     Args:
-      directory: What `by_settings` returned; a directory that the user named is
-        never marked, and so never removed.
+      directory: The result of `by_settings`; a directory named by the user is never
+        marked, and so never removed.
     """
     (directory / _FINISHED).touch()
     for marker in directory.parent.glob(f"*/{_FINISHED}"):

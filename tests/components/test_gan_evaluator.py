@@ -318,10 +318,10 @@ def test_states_what_the_figures_were_made_of(judge, inputs: Inputs) -> None:
     ("draw", "words"),
     [
         (draw_noise, ["Coverage", "--evaluate.min-coverage"]),
-        (draw_one_class, ["classes", "--evaluate.max-class-distance"]),
+        (draw_one_class, ["Class distance", "--evaluate.max-class-distance"]),
         (draw_constant, ["same", "collapsed"]),
         (draw_nan, ["NaN", "image_7"]),
-        (draw_too_bright, ["beyond [-1, 1]", "image_"]),
+        (draw_too_bright, ["must be in [-1, 1]", "image_"]),
         (draw_wrong_shape, ["image_28", "27", "28"]),
         (draw_too_many, ["image_7", "201", "200"]),
     ],
@@ -371,7 +371,7 @@ def test_a_damaged_model(judge, tmp_path: pathlib.Path) -> None:
     (tmp_path / "other" / "saved_model.pb").write_bytes(b"no protobuf")
     outputs = judge(tmp_path / "other")
     assert not outputs.metrics["blessed"]
-    assert "damaged" in outputs.metrics["reasons"][0]
+    assert "corrupt" in outputs.metrics["reasons"][0]
 
 
 def test_is_compared_with_the_newest_pushed_version(

@@ -64,7 +64,7 @@ def start(pipeline: Pipeline) -> Iterator[Callable[..., subprocess.Popen]]:
 
 def _read_url(process: subprocess.Popen) -> str:
     for line in process.stdout:
-        if match := re.match(r"http://127\.0\.0\.1:\d+", line):
+        if match := re.search(r"http://127\.0\.0\.1:\d+", line):
             return match[0]
     raise AssertionError(f"It ended with {process.wait()}.")
 
@@ -156,7 +156,7 @@ def test_a_person_explores(
 
     # What is shown is what is saved: scales beside each other, 280 pixels each.
     path = page.download("download-image", downloads)
-    assert path.name == "seed-0-image-1-moved.png"
+    assert path.name == "seed-0-image-1-edited.png"
     saved = np.asarray(PIL.Image.open(path))[::10, 576::10]
     np.testing.assert_array_equal(saved, _pixels(page.source("scale-2")))
     page.after(page.find("back").click)

@@ -29,7 +29,7 @@ def test_summary_names_figures_real_noise_and_decision(
     run = pipeline.run(capsys)
     assert run.status == 0
     for words in (
-        "2 x 300 generated images against 300 of 'test' of garments:2.0.0",
+        "2 x 300 generated images against 300 images of 'test' of garments:2.0.0",
         "cnn64-1",
         "150 training",
         "real    noise",

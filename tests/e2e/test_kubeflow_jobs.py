@@ -461,7 +461,7 @@ def test_an_interrupted_step_has_the_workers_save_and_the_next_one_goes_on(
     assert not kubernetes.jobs
     printed = pods[0].log_file.read_text()
     # It saved, though it saves every 500 steps or every minute.
-    (saved,) = re.findall(r"stopped; step ([\d,]+) is kept", printed)
+    (saved,) = re.findall(r"stopped; step ([\d,]+) is saved", printed)
     kept = int(saved.replace(",", ""))
     assert kept > 0
     job.parameters["train_steps"] = kept + 10

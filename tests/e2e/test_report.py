@@ -55,7 +55,7 @@ def test_report_opens_whole_in_a_browser(
     text = browser.find_element(By.TAG_NAME, "body").text
     for words in (
         "Blessed",
-        "garments, drawings that a program makes",
+        "garments, synthetic drawings",
         "300 of test",
         "Frechet distance, 28x28",
         str(pipeline.root / "Trainer"),

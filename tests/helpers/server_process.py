@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -43,8 +44,9 @@ class Server:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        self.url = line.split("/v1/")[0]
-        assert self.url.startswith("http://127.0.0.1:"), line
+        match = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert match, line
+        self.url = match[0]
 
     @property
     def model(self) -> str:

@@ -1,4 +1,4 @@
-// The page keeps one latent, that of the picked image; what it shows follows from it.
+// The state of the page is one latent, initially that of the selected image.
 
 const element = (id) => document.getElementById(id);
 const about = await (await fetch("about")).json();
@@ -10,13 +10,13 @@ const add = (a, b, factor) => a.map((value, i) => value + factor * b[i]);
 const spell = (latent) => latent.map((value) => +value.toFixed(5)).join(",");
 const address = (path, values) => `${path}?${new URLSearchParams(values)}`;
 
-let picked; // {latent, name, image}: as it was picked
-let latent; // where the sliders have brought it
+let picked; // {latent, name, image}: the selected image
+let latent; // its latent, as edited with the sliders
 let ends = {}; // a and b, as `picked`
 let tab = "samples";
 
-/** A function that asks for an address and shows the answer to it; while one is on its
- * way, the last address that was wanted waits and the others are forgotten. */
+/** Returns a function that fetches a URL and shows the response. During a request, only the
+ * last of the URLs requested meanwhile is kept. */
 function latest(show) {
   let wanted = null, shown = null, isBusy = false;
   return async (url) => {
@@ -35,8 +35,8 @@ function latest(show) {
       }
     } catch (error) {
       element("problem").textContent = error instanceof TypeError
-        ? "The command msg-gan explore does not answer; is it still running?"
-        : `That was not possible: ${error.message}`;
+        ? "The server does not respond. Is msg-gan explore still running?"
+        : `Request failed: ${error.message}`;
       element("problem").hidden = false;
       shown = null;
     } finally {
@@ -45,7 +45,7 @@ function latest(show) {
   };
 }
 
-/** Fills an element with images; those that can be picked are buttons. */
+/** Fills an element with images; with `pick`, they are buttons. */
 function showGallery(id, images, pick) {
   element(id).replaceChildren(...images.map((source, i) => {
     const image = new Image();
@@ -64,7 +64,7 @@ function showGallery(id, images, pick) {
   }));
 }
 
-// The picked image
+// Selected image
 
 const showScales = latest(({ scales }) => {
   scales.forEach((source, i) => { element(`scale-${i}`).src = source; });
@@ -83,7 +83,7 @@ function currentPick() {
 
 function update() {
   const isMoved = latent !== picked.latent;
-  element("name").textContent = picked.name + (isMoved ? ", moved" : "");
+  element("name").textContent = picked.name + (isMoved ? ", edited" : "");
   element("back").disabled = !isMoved;
   directions.forEach((direction, k) => {
     const value = dot(latent, direction);
@@ -161,7 +161,7 @@ const showPlane = latest(({ image }) => { element("plane-image").src = image; })
 
 function updateMap() {
   const across = +element("across").value, up = +element("up").value;
-  // Moving within the plane leaves the plane as it is.
+  // Remove the coordinates in the plane, so that moves within it do not reload it.
   let centre = latent;
   for (const k of new Set([across, up]))
     centre = add(centre, directions[k], -dot(centre, directions[k]));
@@ -187,7 +187,7 @@ element("plane").onpointerdown = (event) => {
 element("plane").onpointermove = (event) => { if (event.buttons) moveOnMap(event); };
 for (const [id, other] of [["across", "up"], ["up", "across"]])
   element(id).onchange = () => {
-    // A plane has two directions.
+    // The two directions of a plane must differ.
     if (element(id).value === element(other).value && directions.length > 1)
       element(other).value = (+element(id).value + 1) % directions.length;
     updateMap();
@@ -239,7 +239,7 @@ const showNeighbours = latest(({ images, differences }) => {
     image.src = source;
     image.alt = `training image ${i + 1}`;
     const caption = document.createElement("figcaption");
-    caption.textContent = `${(100 * differences[i]).toFixed(1)} %`;
+    caption.textContent = `${(100 * differences[i]).toFixed(1)}%`;
     figure.append(image, caption);
     return figure;
   }));
@@ -250,7 +250,7 @@ let resting;
 
 function updateReal() {
   if (!about.num_real) return;
-  // The search takes longer than drawing, and a slider shall not wait for it.
+  // Debounced: the search is slower than generating, and must not block the sliders.
   clearTimeout(resting);
   const url = address("neighbours", { latent: spell(latent) });
   resting = setTimeout(() => showNeighbours(url), 150);
@@ -281,7 +281,8 @@ for (const button of document.querySelectorAll("[role=tab]"))
 element("model").textContent = about.model;
 element("has-real").hidden = !about.num_real;
 element("no-real").hidden = Boolean(about.num_real);
-element("searched").textContent = `The nearest of ${about.num_real.toLocaleString("en")},`
-  + " and how much their pixels differ on average, black to white being 100 %.";
+element("searched").textContent =
+  `The nearest of ${about.num_real.toLocaleString("en")} training images, with their RMS`
+  + " pixel difference (100% between black and white).";
 openTab("samples");
 updateSamples();

@@ -1,4 +1,4 @@
-"""The networks: each module here makes a generator and a discriminator."""
+"""Network architectures: each module builds a generator and a discriminator."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def build(network: str, latent_dim: int, precision: str = "float32") -> Networks
     """Builds a generator and a discriminator with fresh weights.
 
     Args:
-      network: Name of a module of this package with a function `build(latent_dim)`.
+      network: Name of a module in this package with a function `build(latent_dim)`.
       latent_dim: Length of the latent vector.
-      precision: `bfloat16` lets the layers calculate in it, on float32 weights; the
-        images and the logits are float32 all the same.
+      precision: With `bfloat16`, the layers compute in bfloat16 with float32 weights;
+        images and logits are still float32.
 
     Returns:
       The generator, latents `[batch, latent_dim]` -> pyramid, smallest first,

@@ -1,4 +1,4 @@
-"""The small MSG-GAN for 28x28: quick on a few CPU cores."""
+"""A small MSG-GAN for 28x28 images, fast on a few CPU cores."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _NEGATIVE_SLOPE = 0.2
 
 
 def build(latent_dim: int) -> tuple[keras.Model, keras.Model]:
-    """The generator and the discriminator; see `models.build`."""
+    """Builds the generator and the discriminator; see `networks.build`."""
     return build_generator(latent_dim), build_discriminator()
 
 
 def build_generator(latent_dim: int) -> keras.Model:
-    """3x3 convolutions after nearest-neighbour upsampling.
+    """Builds the generator: 3x3 convolutions after nearest-neighbour upsampling.
 
-    Upsampling by repetition leaves no checkerboard, and costs less than a
+    Nearest-neighbour upsampling avoids checkerboard artefacts, and costs less than a
     transposed convolution with a larger kernel.
     """
     latents = keras.Input([latent_dim], name="latents")
@@ -37,10 +37,10 @@ def build_generator(latent_dim: int) -> keras.Model:
 
 
 def build_discriminator() -> keras.Model:
-    """Strided convolutions, with each smaller image joined at its size.
+    """Builds the discriminator: strided convolutions with an input at each scale.
 
-    An image is joined after a 1x1 convolution, as `lin_cat` of the MSG-GAN
-    paper (arXiv 1903.06048, section 3) does it.
+    The smaller images are concatenated after a 1x1 convolution, like `lin_cat` in the
+    MSG-GAN paper (arXiv 1903.06048, section 3).
     """
     image_7, image_14, image_28 = (
         keras.Input([size, size, 1], name=name)
@@ -65,8 +65,8 @@ def _conv(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
 
 
 def _norm_relu(x: keras.KerasTensor) -> keras.KerasTensor:
-    # Several replicas share their statistics, so that how many there are changes
-    # nothing; one alone is spared the cost of that.
+    # Replicas share their batch statistics, so that the number of replicas does not
+    # change the result; a single replica avoids the overhead.
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         norm = layers.BatchNormalization(momentum=_MOMENTUM, synchronized=True)
     elif len(x.shape) == 4:

@@ -1,4 +1,4 @@
-"""Batch normalisation in one operation."""
+"""Fused batch normalization."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import tensorflow as tf
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's layer, computed by TensorFlow's fused operation.
+    """Keras's layer, computed by TensorFlow's fused op.
 
-    Keras 3 composes it of some ten operations that each go through memory, and that
-    TensorFlow does not join to the convolution before them when it only draws. For
-    feature maps `[batch, height, width, channels]` on one replica; several replicas
-    need the statistics of all of them (`synchronized=True`), which the fused
-    operation cannot give.
+    Keras 3 builds it from about ten memory-bound ops, which TensorFlow does not fuse
+    with the preceding convolution at inference. For feature maps
+    `[batch, height, width, channels]` on one replica; several replicas need shared
+    statistics (`synchronized=True`), which the fused op does not support.
     """
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: None = None
     ) -> tf.Tensor:
-        """Normalises over batch, height and width; see Keras's layer."""
+        """Normalizes over batch, height and width; see Keras's layer."""
         gamma, beta, average_mean, average_variance = (
             tf.convert_to_tensor(variable)
             for variable in (
@@ -43,7 +42,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
-        # The operation returns the unbiased variance, Keras keeps the biased one.
+        # The op returns the unbiased variance; Keras averages the biased one.
         count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
         variance *= (count - 1) / count
         for average, seen in (

@@ -11,12 +11,12 @@ _DROPOUT_RATE = 0.3
 
 
 def build(latent_dim: int) -> tuple[keras.Model, keras.Model]:
-    """The article's generator and discriminator; see `models.build`."""
+    """Builds the article's generator and discriminator; see `networks.build`."""
     return build_generator(latent_dim), build_discriminator()
 
 
 def build_generator(latent_dim: int) -> keras.Model:
-    """5x5 transposed convolutions; 4,197,763 parameters at 100 latents."""
+    """Builds the generator; 4,197,763 parameters with `latent_dim` 100."""
     latents = keras.Input([latent_dim], name="latents")
     x = layers.Dense(7 * 7 * 256)(latents)
     x = layers.BatchNormalization()(x)
@@ -39,7 +39,7 @@ def build_generator(latent_dim: int) -> keras.Model:
 
 
 def build_discriminator() -> keras.Model:
-    """One entrance for each scale, the largest first; 988,865 parameters."""
+    """Builds the discriminator, with an input block per scale; 988,865 parameters."""
     pyramid = [
         keras.Input([size, size, 1], name=name)
         for name, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)

@@ -326,7 +326,7 @@ def test_timelapse_of_no_sheets_says_so(
     )
 
     assert str(tmp_path) in line
-    assert ("no sheet yet" if begun else "started training") in line
+    assert ("no sample sheet" if begun else "started training") in line
 
 
 def test_timelapse_writes_nothing_that_cannot_move(

@@ -66,7 +66,7 @@ def test_another_number_of_workers_than_tf_config_names_is_refused(
 
     line = _fails(capsys, *flags)
 
-    assert f"train.workers is 2 and this process is one of {named or 1}" in line
+    assert f"train.workers is 2 but this process is one of {named or 1}" in line
     assert "TF_CONFIG" in line
 
 

@@ -225,10 +225,10 @@ def test_real_images_are_shown_as_they_come(url: str, training_images: np.ndarra
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("image?latent=1,2", 400, "[1, 2]; this generator takes [N, 8]"),
-        ("image?latent=a", 400, "no array of numbers"),
+        ("image?latent=1,2", 400, "[1, 2]; it must be [N, 8]"),
+        ("image?latent=a", 400, "not an array of numbers"),
         ("image?latent=1,2,3,4,5,6,7,nan", 400, "NaN"),
-        ("map?latent=1,2,3,4,5,6,7,8&across=0&up=3", 400, "0 to 2"),
+        ("map?latent=1,2,3,4,5,6,7,8&across=0&up=3", 400, "between 0 and 2"),
         ("samples?num_images=257&seed=0&truncation=1", 422, "256"),
         ("samples?num_images=1&seed=0&truncation=1.1", 422, "truncation"),
         (f"samples?num_images=1&seed={2**63}&truncation=1", 422, "seed"),
@@ -278,7 +278,7 @@ def test_a_port_that_is_taken_is_named(
 
         status, line = _fails(capsys, "--model", serving_dir, "--port", port)
 
-    assert (status, f":{port} cannot be listened on" in line) == (1, True)
+    assert (status, f"Cannot listen on 127.0.0.1:{port}" in line) == (1, True)
     assert "another --port" in line
     assert _fails(capsys, "--model", serving_dir, "--port", 70000)[0] == 2
 
@@ -324,4 +324,4 @@ def test_a_generator_that_draws_nan_is_named(
 
     status, line = _fails(capsys, "--model", tmp_path, "--port", 0)
 
-    assert (status, "draws NaN" in line) == (1, True)
+    assert (status, "produces NaN" in line) == (1, True)

@@ -38,7 +38,7 @@ def test_blocks_of_a_seed_are_independent_and_standard_normal():
         ({"num_images": 0}, "num_images is 0"),
         ({"num_images": -1}, "num_images is -1"),
         ({"num_images": 2**31}, "between 1 and 2147483647"),
-        ({"seed": 2**63}, "64 bits"),
+        ({"seed": 2**63}, "64-bit"),
         ({"truncation": 1.5}, "truncation is 1.5; it must be between 0 and 1"),
         ({"truncation": float("nan")}, "truncation is nan"),
     ],

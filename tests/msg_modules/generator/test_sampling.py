@@ -125,7 +125,7 @@ def test_an_interpolation_leads_from_image_to_image(generator: sampling.Generato
 @pytest.mark.parametrize(
     ("latents", "words"),
     [
-        (np.zeros([2, 9]), r"\[2, 9\]; this generator takes \[N, 8\]"),
+        (np.zeros([2, 9]), r"\[2, 9\]; it must be \[N, 8\]"),
         (np.zeros([8]), r"shape \[8\]"),
         (np.full([1, 8], np.nan), "NaN"),
         (np.full([1, 8], -np.inf), "infinite"),
@@ -222,7 +222,7 @@ def _save_other(
     [
         ([None, 8], 28, "must return 'image_7'"),
         ([8], None, "must take 'latents'"),
-        ([None, None], None, "'latents' open"),
+        ([None, None], None, "'latents' of unknown length"),
     ],
     ids=["outputs", "rank", "open"],
 )

@@ -54,7 +54,7 @@ def test_may_be_worse_than_the_last_blessed_by_a_share(
     config = EvaluateConfig(**{**OFF, "max_worsening": 0.1})
     verdict = judge.decide(_figures(baseline), config)
     assert verdict.blessed is blessed
-    assert blessed or "last blessed generator has 18" in verdict.reasons[0]
+    assert blessed or "18 of the last blessed generator" in verdict.reasons[0]
 
 
 def test_all_reasons_are_given() -> None:

@@ -53,7 +53,7 @@ def test_measures_a_pushed_generator(
     flags += ["--output", str(output), "--num-seeds", "2"]
     assert cli.main(flags) == 0
     printed = capsys.readouterr().out
-    assert "2 x 40 generated images against 40 of 'test[:40]'" in printed
+    assert "2 x 40 generated images against 40 images of 'test[:40]'" in printed
     assert "Frechet distance, 28x28" in printed
     assert "--evaluate.max-frechet" in printed
     found = json.loads(output.read_text())

@@ -160,8 +160,8 @@ ROW = [0.5] * 8
         (_post(b"{}", "text/plain"), 400, "body"),
         (_post(b"{}"), 400, "either 'instances' or 'inputs'"),
         (_post(b'{"instances": []}'), 400, "between 1 and 40"),
-        (_post(b'{"instances": [[1, 2]]}'), 400, "takes [N, 8]"),
-        (_post(b'{"instances": [[1], [1, 2]]}'), 400, "no array of numbers"),
+        (_post(b'{"instances": [[1, 2]]}'), 400, "must be [N, 8]"),
+        (_post(b'{"instances": [[1], [1, 2]]}'), 400, "not an array of numbers"),
         (_post(b'{"instances": [["a"]]}'), 400, "valid number"),
         (_post(b'{"instances": [[true, 1, 1, 1, 1, 1, 1, 1]]}'), 400, "number"),
         (_post(b'{"instances": [[NaN, 1, 1, 1, 1, 1, 1, 1]]}'), 400, "NaN"),
@@ -198,7 +198,7 @@ ROW = [0.5] * 8
         (_get("/sample.png?truncation=nan"), 400, "truncation"),
         (_get(f"/sample.png?seed={2**63}"), 400, "seed"),
         (_get("/sample.png?scale=5"), 400, "scale"),
-        (_get("/v1/models/other"), 404, "'other' is not served; 'msg_gan'"),
+        (_get("/v1/models/other"), 404, "'other' is not served; use 'msg_gan'"),
         (_get("/v1/models/msg_gan/versions/8"), 404, "version 7"),
         (_get("/v1/models/..%2f..%2fetc%2fpasswd"), 404, ""),
         (_get("/v1/models/%00"), 404, ""),
@@ -376,9 +376,9 @@ def test_versions_change_without_a_failed_request(
             assert statuses == {200}
     finally:
         output = server.stop()
-    assert "version 8 follows 7" in output
-    assert len(re.findall("version 8 stays", output)) == 1
-    assert "version 10 follows 8" in output
+    assert "Switched from version 7 to 8" in output
+    assert len(re.findall("Still serving version 8", output)) == 1
+    assert "Switched from version 8 to 10" in output
     assert "Traceback" not in output
 
 
@@ -413,7 +413,7 @@ def test_a_port_that_is_taken_is_told(
         status = cli.main(["serve", "--model", str(serving_dir), "--port", str(port)])
 
     assert status == 1
-    assert f"127.0.0.1:{port} cannot be listened on" in capsys.readouterr().err
+    assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_process_that_has_used_tensorflow_cannot_join_others(
     tf.zeros([])
     monkeypatch.setenv("TF_CONFIG", ONE_WORKER)
 
-    with pytest.raises(ConfigError, match="has used TensorFlow before"):
+    with pytest.raises(ConfigError, match="has already used TensorFlow"):
         distribution.make_strategy("multi_worker", None)
 
 

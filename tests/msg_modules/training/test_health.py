@@ -46,7 +46,7 @@ def test_spread_is_that_of_pairs():
 @pytest.mark.parametrize(
     ("accuracies", "words"),
     [
-        ((1.0, 0.995), "nearly all images right"),
+        ((1.0, 0.995), "classified nearly all images"),
         ((0.5, 0.51), "no better than chance"),
         ((1.0, 0.0), "no better than chance"),
     ],

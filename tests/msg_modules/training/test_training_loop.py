@@ -421,7 +421,7 @@ def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints
     message = str(caught.value)
     assert "discriminator_loss" in message
     assert f"in step {step}." in message
-    assert "of step 6, is kept" in message
+    assert "of step 6, is in" in message
     assert "--train.generator-learning-rate" in message
     assert "--train.discriminator-learning-rate" in message
     assert "--train.divergence-retries" in message
@@ -471,8 +471,8 @@ def test_retries_halve_the_learning_rates_as_often_as_allowed(
         )
 
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert shown.count("Going on from step 0 with half the learning rates") == 2
-    assert "(2 of 2 times)" in shown
+    assert shown.count("Resuming from step 0 with half the learning rates") == 2
+    assert "(retry 2 of 2)" in shown
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
