@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+import timing
 
 from msg_modules.gan import networks
 
@@ -35,7 +36,9 @@ class Training:
           pyramids: Training images, smallest scale first.
           batch_size: Images per step.
         """
-        self.generator, self.discriminator = networks.build("tutorial", _LATENT_DIM)
+        self.generator, self.discriminator = networks.build(
+            "tutorial", _LATENT_DIM, timing.FASHION
+        )
         self._optimizers = keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3)
         self._batch_size = batch_size
         self._cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)

@@ -88,7 +88,7 @@ def _prepare(args: Args, serving: pathlib.Path) -> dict[str, Draw]:
     from msg_modules.gan import networks
     from msg_modules.generator import conversion, export, sampling
 
-    network, _ = networks.build(args.network, args.latent_dim)
+    network, _ = networks.build(args.network, args.latent_dim, timing.FASHION)
     export.export(network, args.latent_dim, str(serving / "1"))
     generator = sampling.load_generator(serving)
     onnx = conversion.to_onnx(serving / "1")

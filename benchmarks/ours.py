@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+import timing
 
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
@@ -37,7 +38,7 @@ class Training:
           recipe: Training settings.
           in_memory: Reuse a single batch, to measure the cost of the input pipeline.
         """
-        self.gan = Gan(model, recipe, num_replicas=1)
+        self.gan = Gan(model, recipe, timing.FASHION, num_replicas=1)
         self.generator, self.latent_dim = self.gan.ema_generator, model.latent_dim
         batches = training_dataset(
             pyramids,

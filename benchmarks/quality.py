@@ -6,6 +6,7 @@ import pathlib
 from typing import NamedTuple
 
 import numpy as np
+import timing
 
 _DATASET = "fashion_mnist"
 # Seed of the latents of evaluated images.
@@ -50,7 +51,10 @@ def pyramids_of(images: np.ndarray) -> tuple[np.ndarray, ...]:
 
     from msg_modules.data.preprocessing import make_pyramid
 
-    return tuple(scale.numpy() for scale in make_pyramid(tf.constant(images)))
+    return tuple(
+        scale.numpy()
+        for scale in make_pyramid(tf.constant(images), timing.FASHION.sizes)
+    )
 
 
 def draw(generator, latent_dim: int, num_images: int) -> np.ndarray:

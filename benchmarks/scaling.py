@@ -204,7 +204,9 @@ def _train(
         # The article's recipe has no penalty and no average.
         train = dataclasses.replace(train, r1_gamma=0.0, ema_half_life=0)
     with strategy.scope():
-        gan = Gan(ModelConfig(network=args.network), train, setting.devices)
+        gan = Gan(
+            ModelConfig(network=args.network), train, timing.FASHION, setting.devices
+        )
     pyramids = timing.noise_pyramids()
     batches = iter(
         strategy.distribute_datasets_from_function(

@@ -31,6 +31,7 @@ import numpy as np
 import orjson
 import PIL.Image
 import rich.table
+import timing
 import tyro
 
 from msg_modules.common import console
@@ -128,7 +129,7 @@ def _prepare(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[Kind]]:
     versions, generators = [], []
     for seed in range(3):
         keras.utils.set_random_seed(seed)
-        network, _ = networks.build("compact", _LATENT_DIM)
+        network, _ = networks.build("compact", _LATENT_DIM, timing.FASHION)
         versions.append(directory / f"weights_{seed}")
         export.export(network, _LATENT_DIM, str(versions[-1]))
         generators.append(sampling.load_generator(versions[-1]))
@@ -136,16 +137,16 @@ def _prepare(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[Kind]]:
 
 
 def _valid(generators: list) -> list[Kind]:
-    from msg_modules.data.preprocessing import PYRAMID_KEYS
+    keys = timing.FASHION.shapes
     from msg_modules.pictures import sheets
 
     def rows(answer: bytes) -> list[np.ndarray]:
         images = orjson.loads(answer)["predictions"]
-        return [np.array([image[key] for image in images]) for key in PYRAMID_KEYS]
+        return [np.array([image[key] for image in images]) for key in keys]
 
     def columns(answer: bytes) -> list[np.ndarray]:
         outputs = orjson.loads(answer)["outputs"]
-        return [np.array(outputs[key]) for key in PYRAMID_KEYS]
+        return [np.array(outputs[key]) for key in keys]
 
     def picture(answer: bytes) -> list[np.ndarray]:
         return [np.asarray(PIL.Image.open(io.BytesIO(answer)), np.int16) / 127.5]

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from msg_modules.data.image_spec import ImageSpec
+
+FASHION = ImageSpec(size=28, channels=1, scales=3)
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
@@ -33,7 +36,7 @@ def noise_pyramids(num_images: int = 1024) -> tuple[np.ndarray, ...]:
       num_images: Number of images.
 
     Returns:
-      float32 `[num_images, size, size, 1]` in [-1, 1] for sizes 7, 14 and 28.
+      float32 `[num_images, size, size, channels]` in [-1, 1], as Fashion-MNIST.
     """
     generator = np.random.default_rng(0)
     return tuple(

@@ -291,11 +291,11 @@ class EvaluateConfig:
     Resolver node, not on Kubeflow; `none`: no comparison."""
 
     max_frechet: float | None = None
-    """Maximum Frechet distance at 28x28 for a blessing."""
+    """Maximum Frechet distance at the largest scale for a blessing."""
 
     max_frechet_share: float | None = 0.25
-    """Maximum Frechet distance at 28x28 for a blessing, as a fraction of that of
-    noise."""
+    """Maximum Frechet distance at the largest scale for a blessing, as a fraction of
+    that of noise."""
 
     min_coverage: float | None = 0.05
     """Minimum coverage of the test images for a blessing."""
@@ -305,8 +305,8 @@ class EvaluateConfig:
     and test images for a blessing: 0 if equal, 1 if disjoint."""
 
     max_worsening: float | None = 0.1
-    """Maximum relative increase of the Frechet distance at 28x28 over the last
-    blessed generator for a blessing."""
+    """Maximum relative increase of the Frechet distance at the largest scale over the
+    last blessed generator for a blessing."""
 
     def __post_init__(self) -> None:
         require(

@@ -24,6 +24,7 @@ from msg_modules.configs import (
     TrainConfig,
     require,
 )
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.runs import layout
 
 AUTO_DATASET = "auto"
@@ -39,6 +40,21 @@ class DataConfig:
     needs no network. `auto` uses Fashion-MNIST if it is prepared or can be
     downloaded, and `garments` otherwise."""
 
+    folder: str | None = None
+    """Folder of PNG, JPEG, WebP or GIF images to use instead of a TFDS dataset, with
+    a sub-folder per class or without classes."""
+
+    max_broken: float = 0.01
+    """Fraction of the files in `folder` that may be unreadable; they are skipped."""
+
+    image_key: str | None = None
+    """Image feature of the TFDS dataset. Default: its only one, or that of its
+    supervised keys."""
+
+    label_key: str | None = None
+    """Label feature of the TFDS dataset: class labels, integers (with `num_classes`) or
+    strings (with `class_names`). Default: its class labels, if it has some."""
+
     data_dir: str | None = None
     """Directory of prepared TFDS datasets. Default: TFDS_DATA_DIR, or
     `~/tensorflow_datasets` if it is not set."""
@@ -48,6 +64,23 @@ class DataConfig:
 
     eval_split: str = "test"
     """TFDS split or slice held out for evaluation, such as `train[90%:]`."""
+
+    image_size: int | None = None
+    """Height and width of the images. Default: the dataset's, if all its images have
+    the same size and are square."""
+
+    channels: Literal[1, 3] | None = None
+    """1 for greyscale, 3 for RGB. Default: the dataset's."""
+
+    scales: int = 3
+    """Number of scales, each half of the next; the smallest has at least 4 pixels."""
+
+    fit: Literal["crop", "pad"] = "crop"
+    """What to do with images that are not square: crop to the centre square, or pad
+    them to one."""
+
+    background: str = "white"
+    """Colour behind transparent pixels, and of the padding: a name or #rrggbb."""
 
     max_examples: int | None = None
     """Maximum number of examples per split. Default: no limit."""
@@ -64,6 +97,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.dataset), "data.dataset", self.dataset, "a TFDS dataset name")
+        require(
+            0 <= self.max_broken < 1, "data.max_broken", self.max_broken, "in [0, 1)"
+        )
         require(
             self.max_examples is None or self.max_examples > 0,
             "data.max_examples",
@@ -82,6 +118,41 @@ class DataConfig:
             self.eval_split,
             "a different split from data.train_split",
         )
+        _ = self.background_colour
+        if self.image_size is not None:
+            ImageSpec(self.image_size, self.channels or 1, self.scales)
+
+    @property
+    def background_colour(self) -> tuple[int, int, int]:
+        """Red, green and blue of the background, in [0, 255].
+
+        Raises:
+          ConfigError: If there is no such colour.
+        """
+        from PIL import ImageColor  # Imported here, as few commands need it.
+
+        try:
+            red, green, blue, *_ = ImageColor.getrgb(self.background)
+        except ValueError as e:
+            raise ConfigError(
+                f"data.background is {self.background!r}; it must be the name of a"
+                " colour or its hexadecimal value, such as white or #ffeecc."
+            ) from e
+        return red, green, blue
+
+    @property
+    def images(self) -> ImageSpec:
+        """Describes the images.
+
+        Raises:
+          ConfigError: If size or channels are still to be settled
+            (`pipeline.datasets.resolve`).
+        """
+        for field in ("image_size", "channels"):
+            value = getattr(self, field)
+            require(value is not None, f"data.{field}", value, "known by now")
+        assert self.image_size is not None and self.channels is not None
+        return ImageSpec(self.image_size, self.channels, self.scales)
 
 
 BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform")

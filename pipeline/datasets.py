@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, Literal
 
 from components.tfds_example_gen import sources
 from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.data.image_spec import nearest_sizes
 from pipeline.configs import AUTO_DATASET, DataConfig
 
 _WANTED, _FALLBACK = "fashion_mnist", "garments"
 
 
 def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
-    """Resolves `auto`, and fills in the dataset's version and classes.
+    """Settles the dataset, and fills in its version, its images and its classes.
+
+    A folder becomes a TFDS dataset first.
 
     The version is part of the cache key, so installing another one is a cache miss.
 
@@ -28,7 +32,11 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
     warning = None
     name = config.dataset
     try:
-        if name == AUTO_DATASET:
+        if config.folder is not None:
+            name = sources.prepare_folder(
+                config.folder, config.data_dir, config.max_broken
+            )
+        elif name == AUTO_DATASET:
             name = _WANTED
             if not sources.is_available(sources.load_builder(name, config.data_dir)):
                 name = _FALLBACK
@@ -38,19 +46,89 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
                     " TFDS_DATA_DIR or --data.data-dir to use prepared data."
                 )
         builder = sources.load_builder(name, config.data_dir)
-        _, label_key = sources.feature_keys(builder)
+        image_key, label_key = sources.feature_keys(
+            builder, config.image_key, config.label_key
+        )
         if builder.is_prepared():
             for split in (config.train_split, config.eval_split):
                 sources.resolve_split(builder, split, config.max_examples)
     except RunError as e:
         raise ConfigError(str(e)) from e
-    labels = builder.info.features[label_key]
+    features = builder.info.features
+    size, channels = _size_and_channels(features[image_key].shape, config, name)
+    num_classes, class_names = _classes(label_key and features[label_key], config)
     settled = dataclasses.replace(
         config,
         dataset=f"{builder.name}:{builder.version}"
         if builder.builder_config is None
         else f"{builder.name}/{builder.builder_config.name}:{builder.version}",
-        num_classes=config.num_classes or labels.num_classes,
-        class_names=config.class_names or tuple(labels.names),
+        image_size=size,
+        channels=channels,
+        image_key=image_key,
+        label_key=label_key,
+        num_classes=num_classes,
+        class_names=class_names,
     )
+    settled.images  # noqa: B018  raises an error with proposals
     return settled, warning
+
+
+def _classes(
+    label: Any, config: DataConfig
+) -> tuple[int | None, tuple[str, ...] | None]:
+    """Settles the number of classes and their names; None and None without labels.
+
+    Args:
+      label: The TFDS feature; None if there are no labels.
+      config: As the user gave it.
+
+    Raises:
+      ConfigError: If the classes of integers or strings are not given.
+    """
+    names = config.class_names
+    if label is None:
+        return None, None
+    if sources.is_class_label(label):
+        return config.num_classes or label.num_classes, names or tuple(label.names)
+    if sources.is_text(label) and not names:
+        raise ConfigError(
+            f"data.label_key is {config.label_key!r}, a string, and data.class_names"
+            " is not set; list the strings with --data.class-names."
+        )
+    num_classes = config.num_classes or (len(names) if names else None)
+    if num_classes is None:
+        raise ConfigError(
+            f"data.label_key is {config.label_key!r}, an integer, and data.num_classes"
+            " is not set; use --data.num-classes with the largest label plus one."
+        )
+    return num_classes, names
+
+
+def _size_and_channels(
+    shape: tuple[int | None, ...], config: DataConfig, dataset: str
+) -> tuple[int, Literal[1, 3]]:
+    """Settles what the config leaves open, from the shape of the dataset's images.
+
+    Raises:
+      ConfigError: If the shape does not tell.
+    """
+    height, width, channels = shape
+    size = config.image_size
+    if size is None:
+        if height is None or height != width:
+            seen = f"{width}x{height} pixels" if height and width else "several sizes"
+            proposals = nearest_sizes(min(height or 64, width or 64), config.scales)
+            flags = " or ".join(f"--data.image-size {fitting}" for fitting in proposals)
+            raise ConfigError(
+                f"data.image_size is not set and the images of {dataset} have"
+                f" {seen}; use {flags}, with --data.fit crop or pad."
+            )
+        size = height
+    if config.channels is not None:
+        return size, config.channels
+    if channels is None:
+        raise ConfigError(
+            f"data.channels is not set and the images of {dataset} may be"
+            " greyscale or colour; use --data.channels 1 or --data.channels 3."
+        )
+    return size, 1 if channels < 3 else 3

@@ -25,6 +25,7 @@ from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
 from msg_modules.common.errors import ConfigError
 from msg_modules.data import preprocessing
+from msg_modules.gan import networks
 from msg_modules.training import run_fn
 from pipeline import fingerprint
 from pipeline.configs import PipelineConfig
@@ -46,14 +47,19 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
       The pipeline, ready for a runner.
 
     Raises:
-      ConfigError: If the schema file cannot be read.
+      ConfigError: If the schema file cannot be read, or the network cannot generate
+        the images.
     """
+    networks.check(config.model.network, config.data.images)
     example_gen = TfdsExampleGen(
         dataset=config.data.dataset,
         data_dir=config.data.data_dir,
         train_split=config.data.train_split,
         eval_split=config.data.eval_split,
         max_examples=config.data.max_examples,
+        image_key=config.data.image_key,
+        label_key=config.data.label_key,
+        class_names=config.data.class_names or (),
     )
     schema_gen = InlineSchemaGen(schema_text=_schema_text(config)).with_id("SchemaGen")
     statistics_gen = StatisticsGen(
@@ -68,6 +74,9 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
+        custom_config=preprocessing.Preparation(
+            config.data.images, config.data.fit, config.data.background_colour
+        ).to_custom_config(),
         # There are no analyzers that need a full pass, and nothing uses the
         # statistics of resized pixels.
         disable_statistics=True,
@@ -152,7 +161,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
 
 
 def _schema_text(config: PipelineConfig) -> str:
-    """The configured schema, or the default one with the dataset's classes."""
+    """The configured schema, or the default one with the dataset's classes, if any."""
     path = pathlib.Path(config.data.schema or _DEFAULT_SCHEMA)
     try:
         schema = text_format.Parse(path.read_text(), schema_pb2.Schema())
@@ -161,7 +170,11 @@ def _schema_text(config: PipelineConfig) -> str:
             f"data.schema is {str(path)!r}, which cannot be read ({e}); it must be a"
             " tensorflow.metadata.v0.Schema as text protobuf."
         ) from e
-    if config.data.schema is None and config.data.num_classes is not None:
-        label = next(f for f in schema.feature if f.name == "label")
-        label.int_domain.max = config.data.num_classes - 1
+    if config.data.schema is None:
+        labels = [f for f in schema.feature if f.name in ("label", "label_name")]
+        for feature in labels:
+            if config.data.num_classes is None:
+                schema.feature.remove(feature)
+            elif feature.name == "label":
+                feature.int_domain.max = config.data.num_classes - 1
     return text_format.MessageToString(schema)

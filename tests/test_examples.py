@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.gan import networks
 from msg_modules.generator import export
@@ -21,7 +22,7 @@ EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     directory = tmp_path_factory.mktemp("serving") / "3"
-    generator, _ = networks.build("compact", 8)
+    generator, _ = networks.build("compact", 8, FASHION)
     export.export(generator, 8, str(directory))
     return directory
 

@@ -31,6 +31,7 @@ from fastapi.testclient import TestClient
 
 import components.tfds_example_gen.builders
 from msg_modules.configs import ModelConfig, ServeLimits, TrainConfig
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.gan.step import Gan
 from msg_modules.generator.export import export
 from msg_modules.generator.sampling import load_generator
@@ -43,14 +44,15 @@ from pipeline.kubeflow.pod_settings import platform_spec
 here = pathlib.Path.cwd()
 assert pathlib.Path(yardstick.__file__).is_relative_to(here), yardstick.__file__
 
+FASHION = ImageSpec(size=28, channels=1, scales=3)
 train = TrainConfig(loss="saturating", batch_size=4)
-gan = Gan(ModelConfig(network="dense", latent_dim=8), train, 1)
+gan = Gan(ModelConfig(network="dense", latent_dim=8), train, FASHION, 1)
 images = tuple(tf.zeros([4, size, size, 1]) for size in (7, 14, 28))
 assert np.all(np.isfinite(gan.replica_step(images, with_penalty=True)))
 
 halves = np.concatenate([np.full([2, 28, 14, 1], v) for v in (-1.0, 1.0)], axis=2)
 assert yardstick.contrast.mean_contrast(halves) == 1.0
-assert yardstick.METRICS["contrast"].label == "Contrast"
+assert yardstick.metrics_of(FASHION)["contrast"].label == "Contrast"
 
 builder = tfds.builder("noise", data_dir=here / "tfds")
 builder.download_and_prepare()

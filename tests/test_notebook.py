@@ -11,6 +11,7 @@ import nbclient
 import nbformat
 import numpy as np
 import PIL.Image
+from specs import FASHION
 
 from msg_modules.gan import networks
 from msg_modules.generator import export
@@ -19,7 +20,7 @@ NOTEBOOK = pathlib.Path(__file__).parents[1] / "examples" / "generator.ipynb"
 
 
 def test_the_notebook_draws(tmp_path: pathlib.Path):
-    generator, _ = networks.build("compact", 8)
+    generator, _ = networks.build("compact", 8, FASHION)
     for version in ("9", "10"):
         serving = tmp_path / "output" / "quickstart" / "serving"
         export.export(generator, 8, str(serving / version))

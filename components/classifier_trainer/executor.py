@@ -25,7 +25,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Trains the classifier on the split `train`.
+        """Trains the classifier on the split `train`, for rotations without labels.
 
         Raises:
           RunError: If the examples cannot be read, there are too few of them, or a
@@ -33,13 +33,21 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"
-        labels = reading.load_labels(pattern)
-        trained = classifier.train_classifier(
+        config = ClassifierConfig(**json.loads(exec_properties["config"]))
+        images, labels = (
             reading.load_pyramids(pattern)[-1],
+            reading.load_labels(pattern),
+        )
+        has_labels = labels is not None
+        if labels is None:
+            images, labels = classifier.rotate(images, config.seed)
+        trained = classifier.train_classifier(
+            images,
             labels,
             dataset=exec_properties["dataset"],
             num_classes=exec_properties.get("num_classes") or int(labels.max()) + 1,
-            config=ClassifierConfig(**json.loads(exec_properties["config"])),
+            config=config,
+            task="classes" if has_labels else "rotations",
         )
         artifact = artifact_utils.get_single_instance(output_dict["classifier"])
         trained.save(artifact.uri)

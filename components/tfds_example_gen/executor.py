@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -44,7 +45,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         builder = sources.load_builder(
             exec_properties["dataset"], exec_properties.get("data_dir")
         )
-        sources.feature_keys(builder)
+        image_key, label_key = sources.feature_keys(
+            builder, exec_properties.get("image_key"), exec_properties.get("label_key")
+        )
+        class_names = json.loads(exec_properties.get("class_names") or "[]")
         sources.prepare(builder)
         splits = {
             name: sources.resolve_split(
@@ -74,6 +78,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                                 exec_properties["dataset"],
                                 exec_properties.get("data_dir"),
                                 name,
+                                image_key,
+                                label_key,
+                                class_names,
                             )
                         )
                         | f"Write[{name}]"
@@ -116,24 +123,40 @@ def _chunks(builder: tfds.core.DatasetBuilder, split: str) -> list[Any]:
 class ReadExamples(beam.DoFn):
     """Reads a chunk of a TFDS split as `tf.Example`, and checks that images decode."""
 
-    def __init__(self, dataset: str, data_dir: str | None, split: str):
+    def __init__(
+        self,
+        dataset: str,
+        data_dir: str | None,
+        split: str,
+        image_key: str,
+        label_key: str | None,
+        class_names: Sequence[str],
+    ):
         """Creates the function.
 
         Args:
           dataset: TFDS name with version.
           data_dir: Directory of prepared datasets; None for TFDS's default.
           split: Name of the output split, for metrics and error messages.
+          image_key: The image feature.
+          label_key: The label feature; None if there are no labels.
+          class_names: The classes, if labels are strings.
         """
         self._dataset = dataset
         self._data_dir = data_dir
         self._split = split
+        self._image_key = image_key
+        self._label_key = label_key
+        self._class_names = list(class_names)
         self._counter = beam.metrics.Metrics.counter(_METRICS_NAMESPACE, split)
 
     def setup(self) -> None:
         """Loads the builder in the worker process."""
         self._builder = sources.load_builder(self._dataset, self._data_dir)
-        self._image_key, self._label_key = sources.feature_keys(self._builder)
-        self._label_names = self._builder.info.features[self._label_key].names or []
+        if self._label_key is not None:
+            label = self._builder.info.features[self._label_key]
+            if sources.is_class_label(label):
+                self._class_names = label.names or []
 
     def process(self, chunk: Any) -> Iterator[tf.train.Example]:
         """Yields the examples of a chunk.
@@ -154,21 +177,34 @@ class ReadExamples(beam.DoFn):
             decoders={self._image_key: tfds.decode.SkipDecoding()},
         )
         # Batched, because passing single examples to Python dominates the run time.
-        batches = images.map(
-            lambda element: (element[self._image_key], element[self._label_key])
-        ).batch(_BATCH_SIZE)
+        keys = [key for key in (self._image_key, self._label_key) if key is not None]
+        batches = images.map(lambda element: tuple(element[key] for key in keys)).batch(
+            _BATCH_SIZE
+        )
         try:
-            for encoded, labels in batches.as_numpy_iterator():
-                for image, label in zip(encoded, labels, strict=True):
+            for encoded, *labels in batches.as_numpy_iterator():
+                for image, *label in zip(encoded, *labels, strict=True):
                     self._counter.inc()
-                    yield self._to_example(image, int(label))
+                    yield self._to_example(image, *map(self._to_number, label))
         except (OSError, tf.errors.OpError) as e:
             raise _broken(self._builder, root_message(e)) from e
 
-    def _to_example(self, image: bytes, label: int) -> tf.train.Example:
+    def _to_number(self, label: bytes | int) -> int:
+        if not isinstance(label, bytes):
+            return int(label)
+        name = label.decode()
+        if name not in self._class_names:
+            raise RunError(
+                f"An image of split {self._split!r} has label {name!r}, which is none"
+                f" of the classes {', '.join(self._class_names)}; add it to"
+                " --data.class-names."
+            )
+        return self._class_names.index(name)
+
+    def _to_example(self, image: bytes, label: int | None = None) -> tf.train.Example:
         try:
             # As Transform does: Pillow accepts images that TensorFlow rejects.
-            tf.io.decode_image(image, channels=1, expand_animations=False)
+            tf.io.decode_image(image, expand_animations=False)
         except tf.errors.InvalidArgumentError as e:
             raise _broken(
                 self._builder,
@@ -176,12 +212,14 @@ class ReadExamples(beam.DoFn):
                 f" {len(image)} bytes cannot be decoded as PNG or JPEG"
                 f" ({root_message(e)[:120]})",
             ) from e
-        feature = {
-            "image": _bytes_feature(image),
-            "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        }
-        if 0 <= label < len(self._label_names):
-            feature["label_name"] = _bytes_feature(self._label_names[label].encode())
+        feature = {"image": _bytes_feature(image)}
+        if label is not None:
+            feature["label"] = tf.train.Feature(
+                int64_list=tf.train.Int64List(value=[label])
+            )
+            if 0 <= label < len(self._class_names):
+                name = self._class_names[label]
+                feature["label_name"] = _bytes_feature(name.encode())
         return tf.train.Example(features=tf.train.Features(feature=feature))
 
 

@@ -6,13 +6,17 @@ import difflib
 import hashlib
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Literal
 
+import numpy as np
 import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
 import components.tfds_example_gen.builders.garments  # noqa: F401  registers `garments` with TFDS
+from components.tfds_example_gen.builders import image_folder
 from msg_modules.common import console
 from msg_modules.common.errors import Interrupted, RunError
 
@@ -117,7 +121,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
             f" {str(builder.data_path.parent.parent)!r} ({_first_line(e)}); set"
             " --data.data-dir to a writable directory."
         ) from e
-    except Interrupted:
+    except (Interrupted, RunError):
         raise
     except Exception as e:  # Dataset builders may raise anything.
         raise RunError(
@@ -165,33 +169,136 @@ def _not_downloaded(
     )
 
 
-def feature_keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
+def feature_keys(
+    builder: tfds.core.DatasetBuilder,
+    image_key: str | None = None,
+    label_key: str | None = None,
+) -> tuple[str, str | None]:
     """Returns the names of the image and the label feature.
 
+    Args:
+      builder: The dataset.
+      image_key: The image feature; None for the dataset's supervised one, or its only
+        one.
+      label_key: The label feature: class labels, integers or strings. None for the
+        dataset's supervised or only class labels.
+
+    Returns:
+      The names; the second is None if the images have no labels.
+
     Raises:
-      RunError: If the dataset does not have exactly one of each and does not say which
-        to use (`supervised_keys`).
+      RunError: If there is no such feature, or several to choose from.
     """
-    features = builder.info.features
-    image, label = (
-        _keys_of(features, tfds.features.Image),
-        _keys_of(features, tfds.features.ClassLabel),
-    )
-    supervised = builder.info.supervised_keys
-    if supervised and supervised[0] in image and supervised[1] in label:
-        return supervised[0], supervised[1]
-    if len(image) != 1 or len(label) != 1:
+    image = _choose(builder, "image", image_key, is_image)
+    label = _choose(builder, "label", label_key, is_label, is_class_label)
+    if image is None:
         raise RunError(
-            f"{builder.info.full_name} has the image features {image} and the"
-            f" class-label features {label}; the pipeline needs one of each."
+            f"{builder.info.full_name} has no images; use a TFDS image dataset."
         )
-    return image[0], label[0]
+    return image, label
 
 
-def _keys_of(features: object, kind: type) -> list[str]:
-    if not isinstance(features, tfds.features.FeaturesDict):
-        return []
-    return [key for key, feature in features.items() if isinstance(feature, kind)]
+def is_image(feature: object) -> bool:
+    """Whether a TFDS feature is an image."""
+    return isinstance(feature, tfds.features.Image)
+
+
+def is_class_label(feature: object) -> bool:
+    """Whether a TFDS feature is a class, which knows the number of classes."""
+    return isinstance(feature, tfds.features.ClassLabel)
+
+
+def is_text(feature: object) -> bool:
+    """Whether a TFDS feature is a string."""
+    return isinstance(feature, tfds.features.FeatureConnector) and (
+        feature.shape == () and feature.dtype in (tf.string, np.str_, np.object_)
+    )
+
+
+def is_label(feature: object) -> bool:
+    """Whether a TFDS feature can be a label: a class, an integer or a string."""
+    if is_class_label(feature) or is_text(feature):
+        return True
+    return isinstance(feature, tfds.features.FeatureConnector) and (
+        feature.shape == () and tf.as_dtype(feature.dtype).is_integer
+    )
+
+
+def _choose(
+    builder: tfds.core.DatasetBuilder,
+    role: Literal["image", "label"],
+    asked: str | None,
+    fits: Callable[[object], bool],
+    fits_unasked: Callable[[object], bool] | None = None,
+) -> str | None:
+    """Returns the feature that was asked for, the supervised one, or the only one."""
+    features = builder.info.features
+    all_features = (
+        dict(features.items())
+        if isinstance(features, tfds.features.FeaturesDict)
+        else {}
+    )
+    if asked is not None:
+        possible = [key for key, feature in all_features.items() if fits(feature)]
+        if asked not in possible:
+            raise RunError(
+                f"data.{role}_key is {asked!r}, but the {role} features of"
+                f" {builder.info.full_name} are {possible}; use one of them."
+            )
+        return asked
+    fits = fits_unasked or fits
+    possible = [key for key, feature in all_features.items() if fits(feature)]
+    supervised = builder.info.supervised_keys
+    if supervised and supervised[role == "label"] in possible:
+        return supervised[role == "label"]
+    if len(possible) > 1:
+        raise RunError(
+            f"{builder.info.full_name} has the {role} features {possible}; choose one"
+            f" with --data.{role}-key."
+        )
+    return possible[0] if possible else None
+
+
+def prepare_folder(folder: str, data_dir: str | None, max_broken: float) -> str:
+    """Makes a TFDS dataset of a folder of images, unless that has been done.
+
+    Args:
+      folder: The folder.
+      data_dir: Directory of prepared datasets; None for TFDS's default.
+      max_broken: Largest fraction of files that may be broken, in [0, 1).
+
+    Returns:
+      The dataset's name, for `load_builder`.
+
+    Raises:
+      RunError: If it is not a folder with images, more files are broken, or the
+        dataset cannot be written.
+    """
+    path = pathlib.Path(folder).expanduser()
+    if "://" in folder or not path.is_dir():
+        raise RunError(
+            f"data.folder is {folder!r}, which is not a directory on this machine; use"
+            " one that contains images."
+        )
+    _check_data_dir(data_dir)
+    path = path.resolve()
+    dataset = image_folder.dataset_name(path)
+    try:
+        builder = tfds.builder(dataset, data_dir=data_dir)
+        if builder.is_prepared():
+            return dataset
+    except tfds.core.registered.DatasetNotFoundError:
+        pass
+    console.say(f"Preparing the images of {str(path)!r} ...")
+    folder_builder = image_folder.make_builder(dataset, path, data_dir, max_broken)
+    prepare(folder_builder)
+    scan = folder_builder.scan
+    if scan.broken:
+        console.warn(
+            f"{len(scan.broken):,} file(s) in {str(path)!r} cannot be read and were"
+            f" skipped ({scan.describe_broken()})."
+        )
+    return dataset
 
 
 def resolve_split(

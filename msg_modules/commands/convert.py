@@ -22,7 +22,7 @@ def export(
     """Converts a pushed generator to ONNX or LiteRT.
 
     The model takes standard normal `latents`, float32 `[N, latent_dim]`, and returns
-    `image_7`, `image_14` and `image_28` in [-1, 1].
+    the images of all sizes, such as `image_28`, in [-1, 1].
 
     Args:
       model: Serving directory (its newest version is used), or a version directory.

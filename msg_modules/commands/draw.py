@@ -11,6 +11,7 @@ from msg_modules.commands import outputs
 from msg_modules.common import console
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
+from msg_modules.data.image_spec import image_key
 from msg_modules.pictures import scales
 from msg_modules.pictures.scales import Scale
 from msg_modules.runs import layout
@@ -31,7 +32,7 @@ def sample(
     output: pathlib.Path,
     num_images: int = 64,
     seed: int = 0,
-    scale: Scale = "28",
+    scale: Scale = "largest",
     truncation: float = 1.0,
     force: bool = False,
 ) -> None:
@@ -40,10 +41,10 @@ def sample(
     Args:
       model: Serving directory (its newest version is used), or a version directory.
       output: Output file: a picture, e.g. grid.png; or images.npz, with no limit on the
-        number of images: arrays such as `image_28`, uint8 `[N, size, size, 1]`.
+        number of images: arrays such as `image_28`, uint8 `[N, size, size, channels]`.
       num_images: Number of images, at most 10000 in a picture.
       seed: The same seed gives the same images.
-      scale: Image size, or `all` for the three sizes stacked.
+      scale: Image size, such as 28, `largest`, or `all` for all sizes stacked.
       truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       force: Overwrite an existing file.
     """
@@ -65,7 +66,7 @@ def sample(
         outputs.save(sheets.pyramid_sheet(_join(batches), columns), output)
         return
     arrays = (
-        {f"image_{part.shape[1]}": sheets.to_uint8(part) for part in batch}
+        {image_key(part.shape[1]): sheets.to_uint8(part) for part in batch}
         for batch in batches
     )
     with outputs.writing(output):
@@ -78,7 +79,7 @@ def interpolate(
     output: pathlib.Path,
     seeds: tuple[int, ...] = (0, 1),
     steps: int = 24,
-    scale: Scale = "28",
+    scale: Scale = "largest",
     truncation: float = 1.0,
     straight: bool = False,
     force: bool = False,
@@ -89,11 +90,11 @@ def interpolate(
       model: Serving directory (its newest version is used), or a version directory.
       output: Output file: an animation, walk.gif or walk.mp4 (extra `video`); a
         picture, e.g. walk.png, with the images side by side; or walk.npz, with arrays
-        such as `image_28`, uint8 `[N, size, size, 1]`.
+        such as `image_28`, uint8 `[N, size, size, channels]`.
       seeds: Interpolate between the first images that `sample` generates from these
         seeds. Repeat the first seed at the end to close the loop.
       steps: Images from each seed to the next, both ends included.
-      scale: Image size, or `all` for the three sizes stacked.
+      scale: Image size, such as 28, `largest`, or `all` for all sizes stacked.
       truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       straight: Interpolate linearly instead of along the great circle.
       force: Overwrite an existing file.
@@ -130,7 +131,7 @@ def interpolate(
     pyramid = scales.choose(generator.generate(np.concatenate(parts)), scale)
     count = len(pyramid[0])
     if suffix == outputs.ARCHIVE_SUFFIX:
-        arrays = {f"image_{part.shape[1]}": sheets.to_uint8(part) for part in pyramid}
+        arrays = {image_key(part.shape[1]): sheets.to_uint8(part) for part in pyramid}
         with outputs.writing(output):
             archives.write_npz(output, count, [arrays])
     elif suffix in _MOVING:
@@ -158,7 +159,7 @@ def sheet(
     truncation: float = 1.0,
     force: bool = False,
 ) -> None:
-    """Samples images at all three scales, optionally next to training images.
+    """Samples images at all scales, optionally next to training images.
 
     Args:
       model: Serving directory (its newest version is used), or a version directory.
@@ -191,7 +192,7 @@ def sheet(
 def real(
     run: pathlib.Path, output: pathlib.Path, num_images: int = 40, force: bool = False
 ) -> None:
-    """Renders training images at all three scales, as the discriminator sees them.
+    """Renders training images at all scales, as the discriminator sees them.
 
     Args:
       run: Pipeline root of a run that has completed Transform.

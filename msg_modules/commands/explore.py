@@ -21,7 +21,7 @@ def explore(
 ) -> None:
     """Serves a web page to explore a generator; needs the extra `explore`.
 
-    Samples at three scales, sliders and a map of the latent space, interpolation, and
+    Samples at all scales, sliders and a map of the latent space, interpolation, and
     training images next to generated ones. No authentication; listens on localhost
     unless --host is given.
 

@@ -38,8 +38,8 @@ def training_dataset(
       context: Identifies this input pipeline among several; None if there is one.
 
     Returns:
-      A dataset of pyramids `[replica_batch_size, size, size, 1]`; each step takes as
-      many batches as this input pipeline has replicas.
+      A dataset of pyramids `[replica_batch_size, size, size, channels]`; each step
+      takes as many batches as this input pipeline has replicas.
 
     Raises:
       RunError: If the global batch is larger than the number of images.

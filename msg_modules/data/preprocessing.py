@@ -2,75 +2,159 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import tensorflow as tf
 
-IMAGE_SIZE = 28
-PYRAMID_SIZES = (7, 14, 28)
-PYRAMID_KEYS = tuple(f"image_{size}" for size in PYRAMID_SIZES)
+from msg_modules.data.image_spec import ImageSpec
 
 Pyramid = tuple[tf.Tensor, ...]
+LABEL = "label"
+Colour = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """How encoded images of any kind become those of a run.
+
+    Attributes:
+      spec: The images to make.
+      fit: What to do with images that are not square: `crop` to the centre square, or
+        `pad` to a square.
+      background: Colour behind transparent pixels, and of the padding; red, green and
+        blue in [0, 255].
+    """
+
+    spec: ImageSpec
+    fit: Literal["crop", "pad"]
+    background: Colour
+
+    def to_custom_config(self) -> dict[str, Any]:
+        """Converts to Transform's `custom_config`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of_custom_config(cls, config: dict[str, Any]) -> Preparation:
+        """Reverts `to_custom_config`."""
+        return cls(
+            ImageSpec(**config["spec"]), config["fit"], tuple(config["background"])
+        )
 
 
 def preprocessing_fn(
-    inputs: dict[str, tf.Tensor], custom_config: dict[str, Any] | None = None
+    inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
 ) -> dict[str, tf.Tensor]:
     """Decodes, scales and resizes images; called by TFX's Transform component.
 
     Args:
-      inputs: `image`, encoded images, and `label`, int64; each `[batch, 1]`, dense or
-        sparse.
-      custom_config: Unused; passed by TFX.
+      inputs: `image`, encoded images, and if they have labels, `label`, int64; each
+        `[batch, 1]`, dense or sparse.
+      custom_config: The result of `Preparation.to_custom_config`.
 
     Returns:
-      `image_7`, `image_14`, `image_28`: float32 `[batch, size, size, 1]` in
-      [-1, 1], and `label`: int64 `[batch]`.
+      For each size, `image_<size>`: float32 `[batch, size, size, channels]` in
+      [-1, 1]; and `label`, if the images have labels: int64 `[batch]`.
     """
-    del custom_config
-    pyramid = make_pyramid(scale(decode_images(_flat(inputs["image"]))))
-    return {
-        **dict(zip(PYRAMID_KEYS, pyramid, strict=True)),
-        "label": _flat(inputs["label"]),
-    }
+    preparation = Preparation.of_custom_config(custom_config)
+    images = decode_images(_flat(inputs["image"]), preparation)
+    pyramid = make_pyramid(scale(images), preparation.spec.sizes)
+    outputs = dict(zip(preparation.spec.shapes, pyramid, strict=True))
+    if LABEL in inputs:
+        outputs[LABEL] = _flat(inputs[LABEL])
+    return outputs
 
 
-def decode_images(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a batch of images to 28x28 greyscale.
-
-    Colours are converted with Rec. 601 weights and alpha is dropped. Images of other
-    sizes are resized to fit into 28x28, keeping the aspect ratio, and padded with
-    black.
+def decode_images(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
+    """Decodes a batch of images to the size and channels of a run.
 
     Args:
       encoded: PNG or JPEG bytes, `[batch]`.
+      preparation: The images to make, and how.
 
     Returns:
-      float32 `[batch, 28, 28, 1]` in [0, 255].
+      float32 `[batch, size, size, channels]` in [0, 255].
 
     Raises:
       tf.errors.InvalidArgumentError: If an image cannot be decoded.
     """
+    size, channels = preparation.spec.size, preparation.spec.channels
     return tf.map_fn(
-        _decode_image,
+        lambda image: tf.ensure_shape(
+            _decode_image(image, preparation), [size, size, channels]
+        ),
         encoded,
-        fn_output_signature=tf.TensorSpec([IMAGE_SIZE, IMAGE_SIZE, 1], tf.float32),
+        fn_output_signature=tf.TensorSpec([size, size, channels], tf.float32),
     )
 
 
-def _decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    image = tf.cast(
-        tf.io.decode_image(encoded, channels=1, expand_animations=False), tf.float32
-    )
-    image.set_shape([None, None, 1])
-    # Most datasets are 28x28 already, and the general resize is slow.
-    has_size = tf.reduce_all(tf.equal(tf.shape(image)[:2], IMAGE_SIZE))
-    image = tf.cond(
-        has_size,
+def _decode_image(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
+    image = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
+    # Greyscale with 1 or 2 channels, RGB with 3 or 4; the even ones have alpha.
+    kinds = [
+        functools.partial(_to_channels, image, seen, preparation)
+        for seen in (1, 2, 3, 4)
+    ]
+    image = tf.switch_case(tf.shape(image)[2] - 1, kinds)
+    size = preparation.spec.size
+    # Most datasets have the size already, and the general resize is slow.
+    return tf.cond(
+        tf.reduce_all(tf.equal(tf.shape(image)[:2], size)),
         lambda: image,
-        lambda: tf.image.resize_with_pad(image, IMAGE_SIZE, IMAGE_SIZE, antialias=True),
+        lambda: _resize(image, preparation),
     )
-    return tf.ensure_shape(image, [IMAGE_SIZE, IMAGE_SIZE, 1])
+
+
+def _to_channels(image: tf.Tensor, seen: int, preparation: Preparation) -> tf.Tensor:
+    """Composites alpha on the background, and converts to greyscale or RGB.
+
+    Args:
+      image: `[height, width, seen]` in [0, 255], an image of 8 bits.
+      seen: Its number of channels: greyscale, greyscale and alpha, RGB, or RGBA.
+      preparation: The channels and background to make.
+
+    Returns:
+      `[height, width, channels]`, rounded to 8 bits.
+    """
+    image = tf.ensure_shape(image, [None, None, seen])
+    wanted = preparation.spec.channels
+    has_alpha = seen % 2 == 0
+    colours, alpha = (image[..., :-1], image[..., -1:]) if has_alpha else (image, None)
+    if wanted == 3 and seen < 3:
+        colours = tf.image.grayscale_to_rgb(colours)
+    elif wanted == 1 and seen >= 3:
+        colours = tf.image.rgb_to_grayscale(colours)  # With Rec. 601 weights.
+    if alpha is not None:
+        opacity = alpha / 255.0
+        behind = _background(preparation)
+        colours = opacity * colours + (1.0 - opacity) * behind
+    return tf.round(colours)
+
+
+def _background(preparation: Preparation) -> tf.Tensor:
+    """Returns the colour of the background, `[channels]` in [0, 255]."""
+    colour = tf.constant([[preparation.background]], tf.float32)
+    if preparation.spec.channels == 1:
+        colour = tf.image.rgb_to_grayscale(colour)
+    return colour[0, 0]
+
+
+def _resize(image: tf.Tensor, preparation: Preparation) -> tf.Tensor:
+    size = preparation.spec.size
+    if preparation.fit == "pad":
+        # The padding is of zeros.
+        background = _background(preparation)
+        return background + tf.image.resize_with_pad(
+            image - background, size, size, antialias=True
+        )
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    square = tf.image.crop_to_bounding_box(
+        image, (height - side) // 2, (width - side) // 2, side, side
+    )
+    return tf.image.resize(square, [size, size], antialias=True)
 
 
 def scale(images: tf.Tensor) -> tf.Tensor:
@@ -78,18 +162,19 @@ def scale(images: tf.Tensor) -> tf.Tensor:
     return images / 127.5 - 1.0
 
 
-def make_pyramid(images: tf.Tensor) -> Pyramid:
+def make_pyramid(images: tf.Tensor, sizes: Sequence[int]) -> Pyramid:
     """Resizes images to all scales, bilinear without antialiasing.
 
     Args:
-      images: float32 `[batch, 28, 28, 1]`.
+      images: float32 `[batch, size, size, channels]`.
+      sizes: The size of each scale.
 
     Returns:
-      The images at 7x7, 14x14 and 28x28, smallest first.
+      The images at these sizes, in this order.
     """
     return tuple(
-        images if size == IMAGE_SIZE else tf.image.resize(images, [size, size])
-        for size in PYRAMID_SIZES
+        images if size == images.shape[1] else tf.image.resize(images, [size, size])
+        for size in sizes
     )
 
 

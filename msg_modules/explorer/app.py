@@ -71,6 +71,7 @@ def create_app(
         """Describes the generator to the page."""
         return {
             "model": str(generator.path),
+            "sizes": generator.images.sizes,
             "directions": directions.tolist(),
             "map_ticks": views.MAP_TICKS.tolist(),
             "num_real": 0 if real is None else len(real.images),

@@ -13,7 +13,7 @@ class Neighbours(NamedTuple):
     """Training images nearest to another image, in order of distance.
 
     Attributes:
-      images: float32 `[count, size, size, 1]` in [-1, 1].
+      images: float32 `[count, size, size, channels]` in [-1, 1].
       differences: float64 `[count]`, RMS pixel difference, in [0, 1]: 0 if equal, 1
         between black and white.
     """
@@ -26,13 +26,14 @@ class RealImages:
     """The training images of a run.
 
     Attributes:
-      images: float32 `[num_images, size, size, 1]` in [-1, 1], the largest scale.
+      images: float32 `[num_images, size, size, channels]` in [-1, 1], the largest
+        scale.
     """
 
     def __init__(self, pyramids: Sequence[np.ndarray]):
         """Indexes the result of `reading.load_pyramids`."""
         self.images = pyramids[-1]
-        # In 784 dimensions, no tree is faster than brute force.
+        # In hundreds of dimensions, no tree is faster than brute force.
         self._search = sklearn.neighbors.NearestNeighbors(algorithm="brute")
         self._search.fit(self.images.reshape(len(self.images), -1))
 
@@ -40,7 +41,7 @@ class RealImages:
         """Finds the training images nearest in Euclidean pixel distance.
 
         Args:
-          image: `[size, size, 1]` in [-1, 1].
+          image: `[size, size, channels]` in [-1, 1].
           count: Number of images; fewer if there are not enough.
         """
         count = min(count, len(self.images))

@@ -14,7 +14,7 @@ from msg_modules.pictures import sheets
 
 # Coordinates along a side of the map, in standard deviations.
 MAP_TICKS = np.linspace(-3, 3, 13)
-_SIDE = 280
+_SMALLEST_SIDE = 280
 _GAP = 8
 
 
@@ -34,7 +34,7 @@ def to_data_uris(images: np.ndarray) -> list[str]:
     """Encodes images as data URIs, unscaled.
 
     Args:
-      images: `[num_images, size, size, 1]` in [-1, 1].
+      images: `[num_images, size, size, channels]` in [-1, 1].
     """
     return [to_data_uri(picture) for picture in to_pictures(images)]
 
@@ -43,10 +43,11 @@ def to_gif(images: np.ndarray) -> bytes:
     """Encodes images, enlarged, as an animated GIF.
 
     Args:
-      images: `[num_images, size, size, 1]` in [-1, 1].
+      images: `[num_images, size, size, channels]` in [-1, 1].
     """
     content = io.BytesIO()
-    frames = [_enlarge(picture) for picture in to_pictures(images)]
+    side = sheets.enlarged(images.shape[1], _SMALLEST_SIDE)
+    frames = [_enlarge(picture, side) for picture in to_pictures(images)]
     frames[0].save(content, "gif", **sheets.animation_options(frames))
     return content.getvalue()
 
@@ -55,13 +56,15 @@ def scales_beside(pyramid: Sequence[np.ndarray]) -> PIL.Image.Image:
     """Renders an image at all scales side by side, enlarged to the same size.
 
     Args:
-      pyramid: `[1, size, size, 1]` in [-1, 1] for each scale, smallest first.
+      pyramid: `[1, size, size, channels]` in [-1, 1] for each scale, smallest first.
     """
-    width = len(pyramid) * (_SIDE + _GAP) - _GAP
-    picture = PIL.Image.new("L", (width, _SIDE), 255)
-    for place, scale in enumerate(pyramid):
-        picture.paste(_enlarge(to_pictures(scale)[0]), (place * (_SIDE + _GAP), 0))
-    return picture
+    pictures = [to_pictures(scale)[0] for scale in pyramid]
+    side = sheets.enlarged(pictures[-1].width, _SMALLEST_SIDE)
+    width = len(pyramid) * (side + _GAP) - _GAP
+    beside = PIL.Image.new("L", (width, side), 255).convert(pictures[-1].mode)
+    for place, picture in enumerate(pictures):
+        beside.paste(_enlarge(picture, side), (place * (side + _GAP), 0))
+    return beside
 
 
 def draw_map(
@@ -76,15 +79,15 @@ def draw_map(
       up: float32 `[latent_dim]`, the direction from bottom to top.
 
     Returns:
-      A greyscale picture with an image for each pair of `MAP_TICKS`, without gaps.
+      A picture with an image for each pair of `MAP_TICKS`, without gaps.
     """
     right, top = np.meshgrid(MAP_TICKS, MAP_TICKS[::-1])
     offsets = right.reshape(-1, 1) * across + top.reshape(-1, 1) * up
     images = sheets.to_uint8(generator.generate(centre + offsets)[-1])
-    ticks, size = len(MAP_TICKS), images.shape[1]
-    rows = images.reshape(ticks, ticks, size, size).swapaxes(1, 2)
-    return PIL.Image.fromarray(rows.reshape(ticks * size, ticks * size))
+    ticks, (size, _, channels) = len(MAP_TICKS), images.shape[1:]
+    rows = images.reshape(ticks, ticks, size, size, channels).swapaxes(1, 2)
+    return sheets.to_picture(rows.reshape(ticks * size, ticks * size, channels))
 
 
-def _enlarge(picture: PIL.Image.Image) -> PIL.Image.Image:
-    return picture.resize((_SIDE, _SIDE), PIL.Image.Resampling.NEAREST)
+def _enlarge(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
+    return picture.resize((side, side), PIL.Image.Resampling.NEAREST)

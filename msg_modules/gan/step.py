@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.data.preprocessing import Pyramid
 from msg_modules.gan import losses, networks, penalties
 
@@ -40,18 +41,25 @@ class Gan(tf.Module):
       step: Number of finished steps, int64.
     """
 
-    def __init__(self, model: ModelConfig, train: TrainConfig, num_replicas: int):
+    def __init__(
+        self,
+        model: ModelConfig,
+        train: TrainConfig,
+        images: ImageSpec,
+        num_replicas: int,
+    ):
         """Builds the networks and optimizers; call it in the strategy's scope.
 
         Args:
           model: Network settings.
           train: Training settings.
+          images: The images to generate.
           num_replicas: Number of replicas in sync.
         """
         super().__init__()
         keras.utils.set_random_seed(train.seed)
         self.generator, self.discriminator = networks.build(
-            model.network, model.latent_dim, train.precision
+            model.network, model.latent_dim, images, train.precision
         )
         self.ema_generator = self.generator
         if train.exports_copy:

@@ -7,7 +7,6 @@ import pathlib
 import tensorflow as tf
 
 from msg_modules.common import extras
-from msg_modules.data.preprocessing import PYRAMID_KEYS
 from msg_modules.generator import sampling
 
 
@@ -18,8 +17,9 @@ def to_onnx(version: pathlib.Path) -> bytes:
       version: A version directory.
 
     Returns:
-      The ONNX model: `latents` float32 `[N, latent_dim]` -> `image_7`, `image_14`,
-      `image_28`. There is no `sample`, which depends on TensorFlow's random numbers.
+      The ONNX model: `latents` float32 `[N, latent_dim]` -> the images of all sizes,
+      `image_<size>`. There is no `sample`, which depends on TensorFlow's random
+      numbers.
 
     Raises:
       ConfigError: If there is no generator, or the extra `onnx` is not installed.
@@ -40,7 +40,7 @@ def to_litert(version: pathlib.Path, batch_size: int = 1) -> bytes:
 
     Returns:
       The LiteRT model, with the signature `serving_default`: `latents` float32
-      `[batch_size, latent_dim]` -> `image_7`, `image_14`, `image_28`.
+      `[batch_size, latent_dim]` -> the images of all sizes, `image_<size>`.
 
     Raises:
       ConfigError: If there is no generator.
@@ -59,6 +59,6 @@ def _function(
     @tf.function(input_signature=[latents])
     def draw(latents: tf.Tensor) -> dict[str, tf.Tensor]:
         images = generator.model.signatures["serving_default"](latents=latents)
-        return {key: images[key] for key in PYRAMID_KEYS}
+        return {key: images[key] for key in generator.images.shapes}
 
     return draw

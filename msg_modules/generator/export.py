@@ -12,7 +12,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from msg_modules.common import files
 from msg_modules.common.errors import RunError
-from msg_modules.data.preprocessing import PYRAMID_KEYS
+from msg_modules.data.image_spec import image_key
 
 _CHECKED_SAMPLES = 64
 _WARMUP_BATCHES = (1, 8)
@@ -37,7 +37,7 @@ class ServedGenerator(tf.Module):
 
         def generate(latents: tf.Tensor) -> dict[str, tf.Tensor]:
             pyramid = generator(latents, training=False)
-            return dict(zip(PYRAMID_KEYS, pyramid, strict=True))
+            return {image_key(scale.shape[1]): scale for scale in pyramid}
 
         def sample(num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
             latents = tf.random.stateless_normal(

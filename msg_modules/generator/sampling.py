@@ -11,7 +11,7 @@ import PIL.Image
 import tensorflow as tf
 
 from msg_modules.common.errors import ConfigError
-from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.generator import saved_models
 from msg_modules.generator.latents import (
     check_request,
@@ -30,13 +30,15 @@ class Generator:
 
     Attributes:
       latent_dim: Length of a latent vector.
+      images: Describes the images it generates.
       path: Version directory it was loaded from.
       model: The loaded SavedModel.
     """
 
-    def __init__(self, path: pathlib.Path, model: tf.Module):
+    def __init__(self, path: pathlib.Path, model: tf.Module, images: ImageSpec):
         """Wraps a loaded SavedModel; use `load_generator` instead."""
         self.path = path
+        self.images = images
         # Kept alive, because functions only hold weak references to their variables.
         self.model = model
         self._generate = model.signatures["serving_default"]
@@ -77,7 +79,8 @@ class Generator:
           latents: float32 `[num_images, latent_dim]`, standard normal.
 
         Returns:
-          `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest first.
+          `[num_images, size, size, channels]` in [-1, 1] for each scale, smallest
+          first.
 
         Raises:
           ConfigError: If the latents have the wrong shape or are not finite.
@@ -85,7 +88,7 @@ class Generator:
         latents = self.check_latents(latents)
         # In batches, to bound the memory for feature maps.
         batches = [
-            _arrays(
+            self._arrays(
                 self._generate(latents=tf.constant(latents[start : start + _BATCH]))
             )
             for start in range(0, max(1, len(latents)), _BATCH)
@@ -103,7 +106,8 @@ class Generator:
           truncation: See `latents.draw_latents`.
 
         Returns:
-          `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest first.
+          `[num_images, size, size, channels]` in [-1, 1] for each scale, smallest
+          first.
 
         Raises:
           ConfigError: If an argument is out of range.
@@ -113,7 +117,7 @@ class Generator:
                 draw_latents(num_images, self.latent_dim, seed, truncation)
             )
         check_request(num_images, seed, truncation)
-        return _arrays(
+        return self._arrays(
             self._sample(
                 num_images=tf.constant(num_images, tf.int32),
                 seed=tf.constant(seed, tf.int64),
@@ -133,7 +137,8 @@ class Generator:
           truncation: See `latents.draw_latents`.
 
         Yields:
-          Batches: `[batch, size, size, 1]` in [-1, 1] for each scale, smallest first.
+          Batches: `[batch, size, size, channels]` in [-1, 1] for each scale, smallest
+          first.
 
         Raises:
           ConfigError: If an argument is out of range.
@@ -157,25 +162,24 @@ class Generator:
           spherical: See `latents.interpolate_latents`.
 
         Returns:
-          `[steps, size, size, 1]` in [-1, 1] for each scale, smallest first.
+          `[steps, size, size, channels]` in [-1, 1] for each scale, smallest first.
 
         Raises:
           ConfigError: If an argument is invalid.
         """
         return self.generate(interpolate_latents(start, end, steps, spherical))
 
+    def _arrays(self, outputs: dict[str, tf.Tensor]) -> tuple[np.ndarray, ...]:
+        return tuple(outputs[key].numpy() for key in self.images.shapes)
+
 
 def to_pictures(images: np.ndarray) -> list[PIL.Image.Image]:
     """Converts images to Pillow images of the same size.
 
     Args:
-      images: `[num_images, size, size, 1]` in [-1, 1], one scale of a pyramid.
+      images: `[num_images, size, size, channels]` in [-1, 1], one scale of a pyramid.
     """
-    return [PIL.Image.fromarray(image) for image in sheets.to_uint8(images)[..., 0]]
-
-
-def _arrays(outputs: dict[str, tf.Tensor]) -> tuple[np.ndarray, ...]:
-    return tuple(outputs[name].numpy() for name in PYRAMID_KEYS)
+    return [sheets.to_picture(image) for image in sheets.to_uint8(images)]
 
 
 def load_generator(path: str | pathlib.Path) -> Generator:
@@ -206,9 +210,10 @@ def load_generator(path: str | pathlib.Path) -> Generator:
             f"The SavedModel in {str(version)!r} lacks the signature(s)"
             f" {', '.join(sorted(missing))}; use a generator pushed by this pipeline."
         )
+    images = _read_spec(version, model.signatures["serving_default"])
     for name in ("serving_default", "sample"):
-        _check_signature(version, name, model.signatures[name])
-    return Generator(version, model)
+        _check_signature(version, name, model.signatures[name], images)
+    return Generator(version, model, images)
 
 
 _INPUTS = {
@@ -218,20 +223,37 @@ _INPUTS = {
         "seed": tf.TensorSpec([], tf.int64),
     },
 }
-_OUTPUTS = {
-    key: tf.TensorSpec([None, size, size, 1], tf.float32)
-    for key, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
-}
+
+
+def _read_spec(
+    version: pathlib.Path, signature: tf.types.experimental.PolymorphicFunction
+) -> ImageSpec:
+    """Describes a generator's images by its outputs, which are checked later."""
+    outputs = signature.structured_outputs
+    try:
+        spec = ImageSpec.of_keys(outputs, channels=1)
+        channels = outputs[image_key(spec.size)].shape[-1]
+        return ImageSpec(spec.size, channels, spec.scales)
+    except (ConfigError, IndexError) as e:
+        raise ConfigError(
+            f"The signature serving_default of {str(version)!r} does not return a"
+            f" pyramid of images ({e}); use a generator pushed by this pipeline."
+        ) from e
 
 
 def _check_signature(
     version: pathlib.Path,
     name: str,
     signature: tf.types.experimental.PolymorphicFunction,
+    images: ImageSpec,
 ) -> None:
+    outputs = {
+        key: tf.TensorSpec([None, *shape], tf.float32)
+        for key, shape in images.shapes.items()
+    }
     found = signature.structured_input_signature[1], signature.structured_outputs
     for has, wanted, verb in zip(
-        found, (_INPUTS[name], _OUTPUTS), ("take", "return"), strict=True
+        found, (_INPUTS[name], outputs), ("take", "return"), strict=True
     ):
         for key, spec in wanted.items():
             if key not in has or not spec.is_compatible_with(has[key]):

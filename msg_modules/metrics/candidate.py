@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from msg_modules.common.errors import ConfigError, RunError
-from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.generator.sampling import Generator, load_generator
 from msg_modules.metrics.images import quantise
 
@@ -36,6 +36,25 @@ def load_candidate(path: str | pathlib.Path) -> Generator:
         raise UnfitGenerator(str(e)) from e
 
 
+def check_images(generator: Generator, wanted: ImageSpec) -> None:
+    """Checks that a generator's images can be compared with others.
+
+    Args:
+      generator: The result of `load_candidate`.
+      wanted: Describes the others.
+
+    Raises:
+      UnfitGenerator: If its images have other sizes or channels.
+    """
+    seen = generator.images
+    if seen != wanted:
+        raise UnfitGenerator(
+            f"The generator in {str(generator.path)!r} generates {seen} images in"
+            f" {seen.scales} scales; they must be {wanted} in {wanted.scales} scales,"
+            " as the images to compare them with."
+        )
+
+
 def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, ...]:
     """Samples images in chunks, and validates and quantises them.
 
@@ -45,7 +64,7 @@ def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, 
       seed: In [0, 2**31); the same seed gives the same images.
 
     Returns:
-      float32 `[num_images, size, size, 1]` in [-1, 1] for each scale, smallest
+      float32 `[num_images, size, size, channels]` in [-1, 1] for each scale, smallest
       first.
 
     Raises:
@@ -61,12 +80,12 @@ def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, 
             reason = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
             raise UnfitGenerator(
                 f"The signature sample of {generator.path} fails ({reason}); it must"
-                " take num_images and seed and return the three scales."
+                " take num_images and seed and return the images of all scales."
             ) from e
-        _check(pyramid, size)
+        _check(pyramid, size, generator.images)
         chunks.append([quantise(scale) for scale in pyramid])
     whole = tuple(np.concatenate(scale) for scale in zip(*chunks, strict=True))
-    for key, scale in zip(PYRAMID_KEYS, whole, strict=True):
+    for key, scale in zip(generator.images.shapes, whole, strict=True):
         if np.all(scale == scale[0]):
             raise UnfitGenerator(
                 f"All {num_images:,} images in {key} are the same, so the generator has"
@@ -75,9 +94,9 @@ def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, 
     return whole
 
 
-def _check(pyramid: tuple[np.ndarray, ...], num_images: int) -> None:
-    for key, size, scale in zip(PYRAMID_KEYS, PYRAMID_SIZES, pyramid, strict=True):
-        wanted = (num_images, size, size, 1)
+def _check(pyramid: tuple[np.ndarray, ...], num_images: int, images: ImageSpec) -> None:
+    for (key, shape), scale in zip(images.shapes.items(), pyramid, strict=True):
+        wanted = (num_images, *shape)
         if scale.shape != wanted:
             raise UnfitGenerator(f"{key} has shape {scale.shape}; it must be {wanted}.")
         if not np.all(np.isfinite(scale)):

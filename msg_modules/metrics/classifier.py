@@ -1,8 +1,10 @@
 """The classifier that provides the features for the metrics.
 
 Inception-v3 was trained on colour photographs of 299x299 pixels. A small network
-trained on the dataset itself separates its images better and is fast on a CPU. Metrics
-are only comparable for the same classifier, identified by
+trained on the dataset itself separates its images better and is fast on a CPU. Where
+the images have no labels, it learns to tell by how much they were rotated (Gidaris et
+al., arXiv 1803.07728), and metrics that need classes are left out. Metrics are only
+comparable for the same classifier, identified by
 `ClassifierInfo.content_hash`.
 """
 
@@ -12,7 +14,8 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -21,7 +24,6 @@ import tensorflow as tf
 from msg_modules.common import files
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ClassifierConfig
-from msg_modules.data.preprocessing import IMAGE_SIZE
 
 # Increment the version when the network or its training changes.
 EXTRACTOR = "cnn64-1"
@@ -45,6 +47,7 @@ class ClassifierInfo:
       epochs: Number of epochs.
       extractor: Version of the network.
       content_hash: Hash of the weights.
+      task: What it tells: the `classes` of the dataset, or `rotations`.
     """
 
     dataset: str
@@ -56,11 +59,14 @@ class ClassifierInfo:
     epochs: int
     extractor: str
     content_hash: str
+    task: Literal["classes", "rotations"] = "classes"
 
     def __str__(self) -> str:
+        kind = "" if self.task == "classes" else "rotation "
         return (
             f"{self.extractor} {self.content_hash[:8]} on {self.dataset}"
-            f" ({self.accuracy:.1%} accuracy on {self.num_held_out:,} held-out images)"
+            f" ({self.accuracy:.1%} {kind}accuracy on {self.num_held_out:,} held-out"
+            " images)"
         )
 
 
@@ -89,16 +95,15 @@ class Classifier:
         self._model = model
         self._call = tf.function(
             lambda images: model(images, training=False),
-            input_signature=[
-                tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE, 1], tf.float32)
-            ],
+            input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
         )
 
     def predict(self, images: np.ndarray) -> Prediction:
         """Runs the network on images, in chunks.
 
         Args:
-          images: `[num_images, 28, 28, 1]` in [-1, 1].
+          images: `[num_images, size, size, channels]` in [-1, 1], of the size and
+            channels that it was trained on.
         """
         chunks = [
             self._call(tf.constant(images[start : start + _CHUNK], tf.float32))
@@ -124,6 +129,24 @@ class Classifier:
             (part / _INFO_FILE).write_text(info + "\n")
 
 
+def rotate(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rotates each image by a random number of quarter turns.
+
+    Args:
+      images: `[num_images, size, size, channels]`.
+      seed: Seed of the random numbers.
+
+    Returns:
+      The rotated images, and the number of quarter turns of each, int64 in [0, 4).
+    """
+    turns = np.random.default_rng(seed).integers(0, 4, len(images))
+    rotated = images.copy()
+    for count in range(1, 4):
+        chosen = turns == count
+        rotated[chosen] = np.rot90(images[chosen], count, axes=(1, 2))
+    return rotated, turns
+
+
 def train_classifier(
     images: np.ndarray,
     labels: np.ndarray,
@@ -131,15 +154,17 @@ def train_classifier(
     dataset: str,
     num_classes: int,
     config: ClassifierConfig,
+    task: Literal["classes", "rotations"] = "classes",
 ) -> Classifier:
     """Trains a classifier.
 
     Args:
-      images: `[num_images, 28, 28, 1]` in [-1, 1].
+      images: `[num_images, size, size, channels]` in [-1, 1].
       labels: int `[num_images]` in [0, num_classes).
       dataset: Name and version of the dataset, for `ClassifierInfo`.
       num_classes: Number of classes.
       config: Classifier settings.
+      task: What the labels are.
 
     Returns:
       The classifier, with its accuracy on the held-out images.
@@ -161,7 +186,7 @@ def train_classifier(
     keras.utils.set_random_seed(config.seed)
     order = np.random.default_rng(config.seed).permutation(len(images))
     held_out, train = order[:num_held_out], order[num_held_out:]
-    model = _build(num_classes)
+    model = _build(images.shape[1:], num_classes)
     _fit(model, images, labels, train, config)
     info = ClassifierInfo(
         dataset=dataset,
@@ -173,6 +198,7 @@ def train_classifier(
         epochs=config.epochs,
         extractor=EXTRACTOR,
         content_hash=_content_hash(model),
+        task=task,
     )
     logits = Classifier(model, info).predict(images[held_out]).logits
     accuracy = float(np.mean(logits.argmax(axis=1) == labels[held_out]))
@@ -213,10 +239,10 @@ def load_classifier(directory: str | pathlib.Path) -> Classifier:
     return Classifier(model, info)
 
 
-def _build(num_classes: int) -> keras.Model:
+def _build(shape: Sequence[int], num_classes: int) -> keras.Model:
     """Builds the network: images -> features and logits."""
     layers = keras.layers
-    images = keras.Input([IMAGE_SIZE, IMAGE_SIZE, 1], name="image")
+    images = keras.Input(shape, name="image")
     x = images
     for channels in (32, 64):
         x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from msg_modules.data.preprocessing import IMAGE_SIZE
+import numpy as np
 
 
 def quantise(images: np.ndarray) -> np.ndarray:
@@ -30,17 +30,17 @@ def quantise(images: np.ndarray) -> np.ndarray:
     return levels
 
 
-def noise(num_images: int, seed: int, size: int = IMAGE_SIZE) -> np.ndarray:
+def noise(num_images: int, seed: int, shape: Sequence[int]) -> np.ndarray:
     """Draws images of independent uniform pixels, as a lower bound on quality.
 
     Args:
       num_images: Number of images.
       seed: The same seed gives the same images.
-      size: Height and width.
+      shape: Size, size and number of channels.
 
     Returns:
-      float32 `[num_images, size, size, 1]` in [-1, 1], quantised.
+      float32 `[num_images, size, size, channels]` in [-1, 1], quantised.
     """
     generator = np.random.default_rng(seed)
-    levels = generator.integers(0, 256, [num_images, size, size, 1], np.uint8)
+    levels = generator.integers(0, 256, [num_images, *shape], np.uint8)
     return levels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)

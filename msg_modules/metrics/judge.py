@@ -15,9 +15,7 @@ from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.generator.sampling import Generator
 from msg_modules.metrics import candidate
-from msg_modules.metrics.yardstick import METRICS, Measurement, Yardstick
-
-MAIN_METRIC = "frechet_28"
+from msg_modules.metrics.yardstick import Measurement, Yardstick
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +28,8 @@ class Figure:
       real: Value for real images, from the training split.
       noise: Value for noise.
       baseline: Value for the last blessed generator; None if there is none.
+      label: Display name.
+      better: `lower`, `higher` or `neither`.
     """
 
     value: float
@@ -37,6 +37,8 @@ class Figure:
     real: float
     noise: float
     baseline: float | None
+    label: str
+    better: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +112,7 @@ def measure(
     Raises:
       UnfitGenerator: If the generator violates its interface.
     """
+    candidate.check_images(generator, yardstick.spec)
     seeds = range(config.seed, config.seed + config.num_seeds)
     return [
         yardstick.measure(candidate.draw(generator, yardstick.num_images, seed))
@@ -122,7 +125,11 @@ def compare(
     measured: list[Measurement],
     baseline: list[Measurement] | None,
 ) -> dict[str, Figure]:
-    """Combines the metrics with those of real images, noise and the baseline."""
+    """Combines the metrics with those of real images, noise and the baseline.
+
+    Returns:
+      Name -> figure; the first is the main one.
+    """
     real, noise = yardstick.real().figures, yardstick.noise().figures
     return {
         name: Figure(
@@ -133,8 +140,10 @@ def compare(
             real=real[name],
             noise=noise[name],
             baseline=_mean(name, baseline) if baseline else None,
+            label=metric.label,
+            better=metric.better,
         )
-        for name in METRICS
+        for name, metric in yardstick.metrics.items()
     }
 
 
@@ -145,8 +154,8 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
       figures: The result of `compare`.
       config: The thresholds; None disables one.
     """
-    main = figures[MAIN_METRIC]
-    label = METRICS[MAIN_METRIC].label
+    main = next(iter(figures.values()))
+    label = main.label
     reasons = []
     if config.max_frechet is not None and main.value > config.max_frechet:
         reasons.append(
@@ -169,10 +178,14 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
             f"Coverage is {coverage:.3g}; it must be at least {config.min_coverage:g}"
             " (--evaluate.min-coverage)"
         )
-    distance = figures["class_distance"].value
-    if config.max_class_distance is not None and distance > config.max_class_distance:
+    distance = figures.get("class_distance")  # None if there are no classes.
+    if (
+        config.max_class_distance is not None
+        and distance is not None
+        and distance.value > config.max_class_distance
+    ):
         reasons.append(
-            f"Class distance is {distance:.3g}; it must be at most"
+            f"Class distance is {distance.value:.3g}; it must be at most"
             f" {config.max_class_distance:g} (--evaluate.max-class-distance)"
         )
     if (
@@ -210,21 +223,23 @@ def to_json(
     return {
         "blessed": verdict.blessed,
         "reasons": list(verdict.reasons),
+        "images": dataclasses.asdict(yardstick.spec),
         "num_images": yardstick.num_images,
         "num_real_images": yardstick.num_real,
         "seeds": list(range(config.seed, config.seed + config.num_seeds)),
         "extractor": dataclasses.asdict(yardstick.classifier.info),
         "baseline": baseline,
         "figures": {
-            name: {**dataclasses.asdict(figure), "better": METRICS[name].better}
-            for name, figure in (figures or {}).items()
+            name: dataclasses.asdict(figure) for name, figure in (figures or {}).items()
         },
         "class_shares": {
             "real": yardstick.class_shares.tolist(),
             "generated": np.mean([m.class_shares for m in measured], axis=0).tolist()
             if measured
             else None,
-        },
+        }
+        if "class_distance" in yardstick.metrics
+        else None,
         "config": dataclasses.asdict(config),
         "versions": {
             "python": platform.python_version(),

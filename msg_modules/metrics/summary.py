@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from msg_modules.metrics.yardstick import METRICS
-
 _SHOWN = (
-    "frechet_28",
-    "frechet_14",
-    "frechet_7",
+    "frechet",
     "kernel",
     "precision",
     "recall",
@@ -49,8 +45,9 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
         " images; noise: uniform pixels.",
         _row("", heading),
     ]
-    for name in _SHOWN:
-        figure = figures[name]
+    for name, figure in figures.items():
+        if not name.startswith(_SHOWN) or name == "kernel_std":
+            continue
         std = figure["std"]
         cells = [
             f"{figure['value']:.3f}",
@@ -59,7 +56,7 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
             f"{figure['noise']:.3f}",
             *([f"{figure['baseline']:.3f}"] if has_baseline else []),
         ]
-        rows.append(_row(METRICS[name].label, cells))
+        rows.append(_row(figure["label"], cells))
     return rows
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from msg_modules.common.errors import RunError
-from msg_modules.data.preprocessing import IMAGE_SIZE, PYRAMID_SIZES
+from msg_modules.data.image_spec import ImageSpec
+from msg_modules.data.preprocessing import make_pyramid
 from msg_modules.metrics import (
     classes,
     consistency,
@@ -41,28 +42,41 @@ class Metric:
     better: Literal["lower", "higher", "neither"]
 
 
-METRICS = {
-    **{
-        f"frechet_{size}": Metric(f"Frechet distance, {size}x{size}", "lower")
-        for size in reversed(PYRAMID_SIZES)
-    },
-    "kernel": Metric("Kernel distance", "lower"),
-    "kernel_std": Metric("  std over subsets", "neither"),
-    "precision": Metric("Precision", "higher"),
-    "recall": Metric("Recall", "higher"),
-    "density": Metric("Density", "higher"),
-    "coverage": Metric("Coverage", "higher"),
-    "class_entropy": Metric("Class entropy, bits", "higher"),
-    "class_distance": Metric("Class distance", "lower"),
-    **{
-        f"inconsistency_{size}": Metric(f"Inconsistency at {size}x{size}", "lower")
-        for size in reversed(PYRAMID_SIZES[:-1])
-    },
-    "nearest_pixels": Metric("Distance to nearest training image, pixels", "neither"),
-    "nearest_features": Metric(
-        "Distance to nearest training image, features", "neither"
-    ),
-}
+def metrics_of(images: ImageSpec, has_classes: bool = True) -> dict[str, Metric]:
+    """Lists the metrics of images by name; the first is the main one.
+
+    Args:
+      images: Describes the images.
+      has_classes: Whether to list the metrics of predicted classes.
+    """
+    by_class = {
+        "class_entropy": Metric("Class entropy, bits", "higher"),
+        "class_distance": Metric("Class distance", "lower"),
+    }
+    largest, *smaller = reversed(images.sizes)
+    return {
+        **{
+            f"frechet_{size}": Metric(f"Frechet distance, {size}x{size}", "lower")
+            for size in (largest, *smaller)
+        },
+        "kernel": Metric("Kernel distance", "lower"),
+        "kernel_std": Metric("  std over subsets", "neither"),
+        "precision": Metric("Precision", "higher"),
+        "recall": Metric("Recall", "higher"),
+        "density": Metric("Density", "higher"),
+        "coverage": Metric("Coverage", "higher"),
+        **(by_class if has_classes else {}),
+        **{
+            f"inconsistency_{size}": Metric(f"Inconsistency at {size}x{size}", "lower")
+            for size in smaller
+        },
+        "nearest_pixels": Metric(
+            "Distance to nearest training image, pixels", "neither"
+        ),
+        "nearest_features": Metric(
+            "Distance to nearest training image, features", "neither"
+        ),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +84,7 @@ class Measurement:
     """Metrics of a set of images.
 
     Attributes:
-      figures: A value for each of `METRICS`.
+      figures: A value for each of `Yardstick.metrics`.
       class_shares: float64 `[num_classes]`, predicted class distribution.
     """
 
@@ -82,12 +96,14 @@ class Yardstick:
     """The test images, training images and classifier that metrics are based on.
 
     Attributes:
+      spec: Describes the images.
+      metrics: The metrics by name (`metrics_of`).
       num_images: Number of test images, and of images in each measurement.
       num_real: Number of training images in `real`; smaller if there are few.
       classifier: Computes the features.
       class_shares: float64 `[num_classes]`, predicted class distribution of the test
         images.
-      shown: Some test images for display: `[n, size, size, 1]` for each scale.
+      shown: Some test images for display: `[n, size, size, channels]` for each scale.
     """
 
     def __init__(
@@ -102,7 +118,7 @@ class Yardstick:
 
         Args:
           classifier: Trained on the same dataset.
-          train: `[num_train, size, size, 1]` for each scale, smallest first.
+          train: `[num_train, size, size, channels]` for each scale, smallest first.
           test: Likewise, images that no network was trained on.
           num_images: Number of images to compare; None for all test images, at most
             10,000.
@@ -111,6 +127,8 @@ class Yardstick:
         Raises:
           RunError: If there are too few images.
         """
+        self.spec = ImageSpec.of_pyramid(test)
+        self.metrics = metrics_of(self.spec, classifier.info.task == "classes")
         available = len(test[-1])
         self.num_images = (
             min(available, MAX_IMAGES) if num_images is None else num_images
@@ -140,7 +158,7 @@ class Yardstick:
         self.shown = [scale[:_NUM_SHOWN].copy() for scale in test]
         self._features = {
             size: self._embed(scale)
-            for size, scale in zip(PYRAMID_SIZES, test, strict=True)
+            for size, scale in zip(self.spec.sizes, test, strict=True)
         }
         self._gaussians = {
             size: frechet.fit_gaussian(features)
@@ -152,16 +170,17 @@ class Yardstick:
         """Computes all metrics.
 
         Args:
-          pyramid: `[n, size, size, 1]` in [-1, 1] for each scale, smallest first;
-            quantised before use.
+          pyramid: `[n, size, size, channels]` in [-1, 1] for each scale, smallest
+            first; quantised before use.
         """
         pyramid = [images.quantise(scale) for scale in pyramid]
         features, logits = self.classifier.predict(pyramid[-1])
         embedded = {
-            size: features if size == IMAGE_SIZE else self._embed(scale)
-            for size, scale in zip(PYRAMID_SIZES, pyramid, strict=True)
+            size: features if size == self.spec.size else self._embed(scale)
+            for size, scale in zip(self.spec.sizes, pyramid, strict=True)
         }
-        kid = kernel.kernel_distance(features, self._features[IMAGE_SIZE], self._seed)
+        real = self._features[self.spec.size]
+        kid = kernel.kernel_distance(features, real, self._seed)
         shares = classes.histogram(logits)
         figures = {
             **{
@@ -172,9 +191,7 @@ class Yardstick:
             },
             "kernel": kid.mean,
             "kernel_std": kid.std,
-            **neighbours.compare_manifolds(
-                features, self._features[IMAGE_SIZE]
-            )._asdict(),
+            **neighbours.compare_manifolds(features, real)._asdict(),
             "class_entropy": classes.entropy(shares),
             "class_distance": classes.total_variation(shares, self.class_shares),
             **{
@@ -183,7 +200,7 @@ class Yardstick:
             },
             **self._nearest(pyramid[-1], features),
         }
-        return Measurement({name: figures[name] for name in METRICS}, shares)
+        return Measurement({name: figures[name] for name in self.metrics}, shares)
 
     def real(self) -> Measurement:
         """Measures training images, as the score of a perfect generator."""
@@ -192,14 +209,17 @@ class Yardstick:
     def noise(self) -> Measurement:
         """Measures noise, independent at each scale."""
         return self.measure(
-            [images.noise(self.num_images, self._seed, size) for size in PYRAMID_SIZES]
+            [
+                images.noise(self.num_images, self._seed, shape)
+                for shape in self.spec.shapes.values()
+            ]
         )
 
     def distance_to_training(self, large: np.ndarray) -> float:
         """Computes the Frechet distance to training images, not to test images.
 
         Args:
-          large: `[n, 28, 28, 1]` in [-1, 1].
+          large: `[n, size, size, channels]` in [-1, 1].
         """
         features = self.classifier.features(images.quantise(large))
         return frechet.gaussian_distance(
@@ -212,7 +232,7 @@ class Yardstick:
         """Finds the training images nearest in pixels, and those nearest in features.
 
         Args:
-          large: `[n, 28, 28, 1]` in [-1, 1].
+          large: `[n, size, size, channels]` in [-1, 1].
 
         Returns:
           Two arrays of the shape of `large`.
@@ -224,12 +244,9 @@ class Yardstick:
         return self._bank[pixels.indices], self._bank[embedded.indices]
 
     def _embed(self, scale: np.ndarray) -> np.ndarray:
-        """Computes the features of images of any scale, resized to 28x28."""
-        if scale.shape[1] == IMAGE_SIZE:
-            return self.classifier.features(scale)
-        return self.classifier.features(
-            tf.image.resize(scale, [IMAGE_SIZE, IMAGE_SIZE]).numpy()
-        )
+        """Computes the features of images of any scale, resized to the largest."""
+        (resized,) = make_pyramid(tf.constant(scale), [self.spec.size])
+        return self.classifier.features(resized.numpy())
 
     def _nearest(self, large: np.ndarray, features: np.ndarray) -> dict[str, float]:
         pixels = neighbours.nearest(large[:_NUM_QUERIES], self._bank)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from msg_modules.common import files
 
-_CELL = 56
+_SMALLEST_CELL = 56
 _GAP = 4
 _BACKGROUND = 96
 _SECONDS_OF_ANIMATION = 8.0
@@ -32,37 +32,49 @@ def count_columns(num_images: int) -> int:
     return min(num_images, max(8, round(num_images**0.5)))
 
 
+def to_picture(pixels: np.ndarray) -> PIL.Image.Image:
+    """Converts an array to a picture.
+
+    Args:
+      pixels: uint8 `[height, width, channels]`, with 1 or 3 channels.
+    """
+    return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def enlarged(size: int, smallest: int) -> int:
+    """Returns the first multiple of a size that is not below `smallest`."""
+    return size * -(-smallest // size)
+
+
 def pyramid_sheet(pyramid: Sequence[np.ndarray], columns: int = 10) -> PIL.Image.Image:
     """Renders images in a grid, with the scales of an image stacked.
 
     Args:
-      pyramid: `[num_images, size, size, 1]` in [-1, 1] for each scale.
+      pyramid: `[num_images, size, size, channels]` in [-1, 1] for each scale.
       columns: Images per row.
 
     Returns:
-      A greyscale picture; all scales are enlarged to the same size, without smoothing.
+      A picture in the images' colours; all scales are enlarged to the same size,
+      without smoothing.
     """
     num_images = len(pyramid[0])
-    rows = []
-    for start in range(0, num_images, columns):
-        for scale in pyramid:
-            rows.append(_row(scale[start : start + columns], columns))
-            rows.append(np.full([_GAP // 2, rows[-1].shape[1]], _BACKGROUND, np.uint8))
-        rows.append(np.full([_GAP, rows[-1].shape[1]], _BACKGROUND, np.uint8))
-    return PIL.Image.fromarray(
-        np.pad(np.vstack(rows), _GAP, constant_values=_BACKGROUND), mode="L"
-    )
-
-
-def _row(images: np.ndarray, columns: int) -> np.ndarray:
-    cells = []
-    for image in to_uint8(images)[..., 0]:
-        factor = _CELL // image.shape[0]
-        cells.append(np.kron(image, np.ones([factor, factor], np.uint8)))
-    while len(cells) < columns:
-        cells.append(np.full([_CELL, _CELL], _BACKGROUND, np.uint8))
-    gap = np.full([_CELL, _GAP // 2], _BACKGROUND, np.uint8)
-    return np.hstack([part for cell in cells for part in (cell, gap)])
+    cell = enlarged(pyramid[-1].shape[1], _SMALLEST_CELL)
+    height = len(pyramid) * (cell + _GAP // 2) + _GAP
+    width = columns * (cell + _GAP // 2)
+    rows = -(-num_images // columns)
+    channels = pyramid[-1].shape[-1]
+    sheet = np.full([rows * height, width, channels], _BACKGROUND, np.uint8)
+    for place, scale in enumerate(pyramid):
+        factor = cell // scale.shape[1]
+        for number, image in enumerate(to_uint8(scale)):
+            row, column = divmod(number, columns)
+            top = row * height + place * (cell + _GAP // 2)
+            left = column * (cell + _GAP // 2)
+            sheet[top : top + cell, left : left + cell] = image.repeat(
+                factor, 0
+            ).repeat(factor, 1)
+    margins = [(_GAP, _GAP), (_GAP, _GAP), (0, 0)]
+    return to_picture(np.pad(sheet, margins, constant_values=_BACKGROUND))
 
 
 def side_by_side(
@@ -71,13 +83,15 @@ def side_by_side(
     """Places pictures side by side, each below its caption."""
     width = sum(picture.width for picture in pictures)
     height = max(picture.height for picture in pictures)
-    sheet = PIL.Image.new("L", [width, height + _CAPTION_HEIGHT], _BACKGROUND)
+    mode = pictures[0].mode
+    background = PIL.Image.new("L", [width, height + _CAPTION_HEIGHT], _BACKGROUND)
+    sheet = background.convert(mode)
     draw = PIL.ImageDraw.Draw(sheet)
     font = PIL.ImageFont.load_default(size=_CAPTION_HEIGHT * 2 // 3)
     left = 0
     for picture, caption in zip(pictures, captions, strict=True):
         middle = (left + picture.width // 2, _CAPTION_HEIGHT // 2)
-        draw.text(middle, caption, fill=255, font=font, anchor="mm")
+        draw.text(middle, caption, fill="white", font=font, anchor="mm")
         sheet.paste(picture, (left, _CAPTION_HEIGHT))
         left += picture.width
     return sheet

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from msg_modules.metrics.yardstick import METRICS
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.report.rendering import render
 
 # Dataset -> licence, and name on the Hugging Face Hub.
@@ -49,7 +49,7 @@ def render_card(evaluation: dict[str, Any]) -> str:
                         "metrics": [
                             {
                                 "type": name,
-                                "name": METRICS[name].label.strip(),
+                                "name": figure["label"].strip(),
                                 "value": round(figure["value"], 6),
                             }
                             for name, figure in evaluation["figures"].items()
@@ -64,6 +64,6 @@ def render_card(evaluation: dict[str, Any]) -> str:
         "card.md",
         metadata=f"---\n{head}---\n",
         evaluation=evaluation,
-        metrics=METRICS,
+        images=ImageSpec(**evaluation["images"]),
         data_licence=f" ({licence})" if licence else "",
     )

@@ -19,7 +19,7 @@ def summarise(run_dir: pathlib.Path, yardstick: Yardstick) -> dict[str, Any]:
 
     Returns:
       `config` (`work_dirs.describe`), `step`, `images` and `seconds` of training, and
-      `learning_curve`: for each snapshot, `step`, `images`, and `frechet_28`, the
+      `learning_curve`: for each snapshot, `step`, `images`, and `frechet`, the
       Frechet distance of its `num_images` images to the training images.
     """
     last = reporting.read_stats(run_dir)[-1]
@@ -32,7 +32,7 @@ def summarise(run_dir: pathlib.Path, yardstick: Yardstick) -> dict[str, Any]:
                 "step": step,
                 "images": step * images_per_step,
                 "num_images": len(images),
-                "frechet_28": yardstick.distance_to_training(images),
+                "frechet": yardstick.distance_to_training(images),
             }
             for step, images in draws.read_draws(run_dir).items()
         ],

@@ -30,7 +30,7 @@ def draw_pictures(
       seed: Seed of the latents.
 
     Returns:
-      `real`, and if there is a generator: `generated` (three scales stacked),
+      `real`, and if there is a generator: `generated` (all scales stacked),
       `interpolation` (each row between two latents) and `neighbours` (generated
       images, and below each its nearest training image in pixels and in features).
     """

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 
-from msg_modules.metrics.yardstick import METRICS
 from msg_modules.pictures import curves
 from msg_modules.report import plots
 from msg_modules.report.illustrations import Pictures
@@ -37,7 +36,7 @@ def render_page(
     """
     images = {name: _png(picture) for name, picture in pictures.items()}
     shares = evaluation["class_shares"]
-    if shares["generated"]:
+    if shares and shares["generated"]:
         names = evaluation["class_names"]
         if len(names) != len(shares["real"]):
             names = range(len(shares["real"]))
@@ -51,7 +50,7 @@ def render_page(
         images["timelapse"] = _uri("gif", (run_dir / _ANIMATION).read_bytes())
         if learning := evaluation["training"]["learning_curve"]:
             images["learning"] = _svg(plots.plot_learning_curve(learning))
-    return render("page.html", evaluation=evaluation, images=images, metrics=METRICS)
+    return render("page.html", evaluation=evaluation, images=images)
 
 
 def _png(picture: PIL.Image.Image) -> str:

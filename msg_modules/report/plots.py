@@ -15,13 +15,13 @@ def plot_learning_curve(curve: Sequence[dict[str, Any]]) -> Figure:
     """Plots the Frechet distance over the images seen.
 
     Args:
-      curve: Points with `images` and `frechet_28`.
+      curve: Points with `images` and `frechet`.
     """
     figure = _new_figure(height=3)
     axes = figure.subplots()
     axes.plot(
         [point["images"] for point in curve],
-        [point["frechet_28"] for point in curve],
+        [point["frechet"] for point in curve],
         marker="o",
     )
     axes.set(

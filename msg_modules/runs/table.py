@@ -39,7 +39,8 @@ def _cells(evaluation: Evaluation) -> Iterable[str]:
     yield found["judged"][:16].replace("T", " ")
     yield found["dataset"]
     yield f"{training['images']:,}" if training else ""
-    for name in ("frechet_28", "precision", "recall", "coverage"):
+    main = next(iter(figures), "")
+    for name in (main, "precision", "recall", "coverage"):
         yield f"{figures[name]['value']:.3g}" if figures else ""
     yield "yes" if found["blessed"] else "no"
     yield evaluation.pushed.name if evaluation.pushed else ""

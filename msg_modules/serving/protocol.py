@@ -15,7 +15,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
-from msg_modules.data.preprocessing import PYRAMID_KEYS
+from msg_modules.data.image_spec import image_key
 from msg_modules.generator.latents import draw_latents
 from msg_modules.generator.sampling import Generator
 
@@ -103,31 +103,30 @@ def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
     """Encodes the response to a request.
 
     Args:
-      pyramid: `[num_images, size, size, 1]` for each scale, smallest first.
+      pyramid: `[num_images, size, size, channels]` for each scale, smallest first.
       is_row: Row format, with an object per image, rather than column format, with an
         array per scale.
     """
     answer: dict[str, Any]
+    keys = [image_key(scale.shape[1]) for scale in pyramid]
     if is_row:
         images = zip(*(map(_fragment, scale) for scale in pyramid), strict=True)
-        answer = {
-            "predictions": [
-                dict(zip(PYRAMID_KEYS, image, strict=True)) for image in images
-            ]
-        }
+        answer = {"predictions": [dict(zip(keys, i, strict=True)) for i in images]}
     else:
-        scales = map(_fragment, pyramid)
-        answer = {"outputs": dict(zip(PYRAMID_KEYS, scales, strict=True))}
+        answer = {"outputs": dict(zip(keys, map(_fragment, pyramid), strict=True))}
     return orjson.dumps(answer)
 
 
 def _fragment(images: np.ndarray) -> orjson.Fragment:
-    """Encodes an array `[..., 1]` as nested lists.
+    """Encodes an array `[..., channels]` as nested lists.
 
-    The brackets of the last axis are inserted afterwards: orjson takes three times as
-    long for lists of one number as for the numbers, and this is most of the server's
-    work besides the generator.
+    For greyscale, the brackets of the last axis are inserted afterwards: orjson takes
+    three times as long for lists of one number as for the numbers, and this is most of
+    the server's work besides the generator.
     """
+    if images.shape[-1] > 1:
+        colours = np.ascontiguousarray(images)
+        return orjson.Fragment(orjson.dumps(colours, option=orjson.OPT_SERIALIZE_NUMPY))
     numbers = np.ascontiguousarray(images[..., 0])
     content = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     return orjson.Fragment(b"[" + content.replace(b",", b"],[") + b"]")

@@ -18,7 +18,7 @@ _PREFIX = "step-"
 
 
 class Draws:
-    """Snapshots of 28x28 images generated from the same latents.
+    """Snapshots of images, at the largest scale, generated from the same latents.
 
     Training itself has no classifier. From these snapshots, the evaluation measures
     how the distance to the real images fell.
@@ -76,7 +76,7 @@ def read_draws(run_dir: pathlib.Path) -> dict[int, np.ndarray]:
       run_dir: Directory of the training.
 
     Returns:
-      Step -> float32 `[num_images, size, size, 1]` in [-1, 1].
+      Step -> float32 `[num_images, size, size, channels]` in [-1, 1].
     """
     draws = {}
     for path in sorted((run_dir / DIRECTORY).glob(f"{_PREFIX}*.npz")):

@@ -27,7 +27,7 @@ class CollapseWatch:
 
         Args:
           images: Training images of the largest scale,
-            `[num_images, size, size, 1]`.
+            `[num_images, size, size, channels]`.
         """
         stride = max(1, len(images) // _COMPARED_IMAGES)
         self._wanted_spread = spread(images[::stride])

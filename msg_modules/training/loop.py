@@ -14,6 +14,7 @@ from msg_modules.common import console, signals
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.pictures import sheets
@@ -46,7 +47,7 @@ def train(
     Args:
       model: Network settings.
       config: Training settings.
-      pyramids: The training images, `[num_images, size, size, 1]` in [-1, 1],
+      pyramids: The training images, `[num_images, size, size, channels]` in [-1, 1],
         smallest scale first.
       work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`,
         `draws/`.
@@ -65,7 +66,8 @@ def train(
         strategy = make_strategy(config.strategy, config.replicas)
         with working_directory(config.strategy, work_dir) as own_dir:
             with strategy.scope():
-                gan = Gan(model, config, strategy.num_replicas_in_sync)
+                images = ImageSpec.of_pyramid(pyramids)
+                gan = Gan(model, config, images, strategy.num_replicas_in_sync)
             loop = _Loop(strategy, gan, model, config, pyramids, own_dir)
             with signals.held_back() as received:
                 step = loop.begin()

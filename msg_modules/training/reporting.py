@@ -97,10 +97,10 @@ class Reporter:
 
         Args:
           step: Finished steps.
-          sheet: A greyscale picture.
+          sheet: A picture, greyscale or RGB.
         """
         with self._writer.as_default(step=step):
-            tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
+            tf.summary.image("samples", np.atleast_3d(np.asarray(sheet))[None])
 
     def _print(self, line: dict[str, Any]) -> None:
         now = time.monotonic()

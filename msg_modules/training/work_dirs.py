@@ -15,6 +15,7 @@ import numpy as np
 from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.data.image_spec import ImageSpec
 
 # Everything a training writes; a directory named by the user may hold other files.
 _CONTENT = (
@@ -63,7 +64,11 @@ def describe(
     settings = {
         "model": dataclasses.asdict(model),
         "train": recipe,
-        "images": {"number": len(pyramids[0]), "fingerprint": fingerprint(pyramids)},
+        "images": {
+            "number": len(pyramids[0]),
+            "fingerprint": fingerprint(pyramids),
+            **dataclasses.asdict(ImageSpec.of_pyramid(pyramids)),
+        },
         "code": {"fingerprint": code},
     }
     return json.loads(json.dumps(settings))
@@ -187,6 +192,8 @@ def _is_structure(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether changing this setting makes the saved weights unusable."""
     if name in ("train.ema_half_life", "train.precision"):
         return _exports_copy(old) != _exports_copy(new)
+    if name in ("images.size", "images.channels", "images.scales"):
+        return name in old
     return name.startswith("model.")
 
 

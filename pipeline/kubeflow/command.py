@@ -110,6 +110,13 @@ def _compile(argv: Sequence[str]) -> None:
     from pipeline import datasets
 
     compiler = _import_compiler()
+    require(
+        config.data.folder is None,
+        "data.folder",
+        config.data.folder,
+        "unset, as the steps run elsewhere: run local_runner.py with it, copy the TFDS"
+        " directory to the cluster, and use --data.dataset and --data.data-dir",
+    )
     data, _ = datasets.resolve(dataclasses.replace(config.data, data_dir=None))
     data = dataclasses.replace(data, data_dir=config.data.data_dir)
     vertex_root = args.config.pipeline_root if args.target == "vertex" else None

@@ -111,7 +111,9 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
         pipeline_root=str(pathlib.Path(config.pipeline_root).absolute()),
         serving_dir=str(config.serving_path.absolute()),
         data=dataclasses.replace(
-            config.data, data_dir=_absolute_path(config.data.data_dir)
+            config.data,
+            data_dir=_absolute_path(config.data.data_dir),
+            folder=_absolute_path(config.data.folder),
         ),
         train=dataclasses.replace(
             config.train, checkpoint_dir=_absolute_path(config.train.checkpoint_dir)
@@ -120,7 +122,11 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
 
 
 def _absolute_path(path: str | None) -> str | None:
-    return path if path is None or "://" in path else os.path.abspath(path)
+    return (
+        path
+        if path is None or "://" in path
+        else os.path.abspath(os.path.expanduser(path))
+    )
 
 
 def _make_writable(config: PipelineConfig) -> None:

@@ -80,7 +80,9 @@ def schema(tmp_path_factory):
     """The pipeline's own schema, for ten classes."""
     artifact = standard_artifacts.Schema()
     artifact.uri = str(tmp_path_factory.mktemp("schema"))
-    config = PipelineConfig(data=DataConfig(num_classes=NUM_CLASSES))
+    config = PipelineConfig(
+        data=DataConfig(num_classes=NUM_CLASSES, image_size=28, channels=1)
+    )
     path = pathlib.Path(artifact.uri) / "schema.pbtxt"
     path.write_text(pipeline._schema_text(config))
     return artifact

@@ -15,6 +15,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from specs import FASHION
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
 from tfx.proto import pusher_pb2
@@ -27,7 +28,7 @@ from components.gan_evaluator import executor
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ClassifierConfig, EvaluateConfig
 from msg_modules.generator import sampling
-from msg_modules.metrics.yardstick import METRICS
+from msg_modules.metrics.yardstick import metrics_of
 
 SIZES = (7, 14, 28)
 DATASET = "stripes:1.0.0"
@@ -285,12 +286,12 @@ def test_a_good_generator_is_blessed_and_pushed(judge, tmp_path: pathlib.Path) -
     assert sampling.load_generator(version).sample(3)[-1].shape == (3, 28, 28, 1)
     for name, figure in found["figures"].items():
         assert np.isfinite(list(figure.values())[:4]).all(), name
-    assert set(found["figures"]) == set(METRICS)
+    assert set(found["figures"]) == set(metrics_of(FASHION))
 
 
 def test_figures_lie_between_real_and_noise(judge) -> None:
     figures = judge(draw_blurred).metrics["figures"]
-    for name, metric in METRICS.items():
+    for name, metric in metrics_of(FASHION).items():
         if metric.better == "lower" and name.startswith(("frechet", "kernel")):
             figure = figures[name]
             assert figure["real"] < figure["value"] < figure["noise"], name
@@ -427,7 +428,7 @@ def test_the_card_beside_a_pushed_generator(judge, tmp_path: pathlib.Path) -> No
 def test_the_page_shows_what_was_measured(judge) -> None:
     outputs = judge(draw_stripes)
     for name, figure in outputs.metrics["figures"].items():
-        assert METRICS[name].label.strip() in outputs.page
+        assert metrics_of(FASHION)[name].label.strip() in outputs.page
         assert f"{figure['value']:.3f}" in outputs.page
     for part in ("generated", "real", "interpolation", "neighbours", "classes"):
         assert f'<figure id="{part}">' in outputs.page

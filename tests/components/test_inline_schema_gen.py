@@ -49,7 +49,9 @@ def test_publishes_exactly_the_text_it_is_given(publish):
 
 @pytest.mark.parametrize("num_classes", [2, 10, 62])
 def test_later_components_read_the_schema_of_the_pipeline(publish, num_classes):
-    config = PipelineConfig(data=DataConfig(num_classes=num_classes))
+    config = PipelineConfig(
+        data=DataConfig(num_classes=num_classes, image_size=28, channels=1)
+    )
     text = pipeline._schema_text(config)
 
     path = io_utils.get_only_uri_in_dir(publish(text).uri)

@@ -97,6 +97,63 @@ class NamedSwatches(Swatches):
         return {"photo": noise, "kind": index % NUM_KINDS if index else -1}
 
 
+class SpokenSwatches(Swatches):
+    """Labels that are strings, and others that are plain integers."""
+
+    FEATURES = {"photo": PHOTO, "word": tfds.features.Text(), "number": np.int64}
+    SUPERVISED_KEYS = None
+
+    def _example(self, index, noise):
+        word = ("calm", "loud", "shrill")[index % NUM_KINDS]
+        return {"photo": noise, "word": word, "number": index % NUM_KINDS}
+
+
+class Tiles(tfds.core.GeneratorBasedBuilder):
+    """Square colour images in three classes, easy to tell apart."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    SIZE: ClassVar[int] = 32
+    COUNTS: ClassVar[dict[str, int]] = {"train": 120, "test": 40}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(self.SIZE, self.SIZE, 3)),
+                    "label": tfds.features.ClassLabel(names=["red", "green", "blue"]),
+                }
+            ),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager) -> dict[str, Iterator[Any]]:
+        return {split: self._generate_examples(split) for split in self.COUNTS}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        rng = np.random.default_rng(list(self.COUNTS).index(split))
+        for index in range(self.COUNTS[split]):
+            yield (
+                index,
+                {"image": draw_tile(index % 3, rng, self.SIZE), "label": index % 3},
+            )
+
+
+class LargeTiles(Tiles):
+    """The same at 64x64 pixels."""
+
+    SIZE = 64
+
+
+def draw_tile(channel: int, rng: np.random.Generator, size: int) -> np.ndarray:
+    """A bright square of one colour on a darker ground, uint8 `[size, size, 3]`."""
+    pixels = np.full((size, size, 3), rng.integers(20, 100), np.uint8)
+    top, left = rng.integers(0, size // 2, 2)
+    side = rng.integers(size // 4, size // 2)
+    pixels[top : top + side, left : left + side, channel] = rng.integers(180, 256)
+    return pixels
+
+
 class RemoteSwatches(Swatches):
     """Needs a file from `url`, which a test sets."""
 

@@ -27,7 +27,9 @@ CLUSTER = BeamConfig(
 
 def _arguments(beam: BeamConfig) -> dict[str, list[str]]:
     """What the local runner gives the executor of each step that runs on Beam."""
-    data = DataConfig(dataset="garments:2.0.0", num_classes=10)
+    data = DataConfig(
+        dataset="garments:2.0.0", num_classes=10, image_size=28, channels=1
+    )
     pipeline = create_pipeline(PipelineConfig(data=data, beam=beam))
     compiled = compiler.Compiler().compile(pipeline)
     deployment = runner_utils.extract_local_deployment_config(compiled)

@@ -37,7 +37,9 @@ def source(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
 
 def _codes() -> dict[str, str]:
     """The hash of the code in each component's cache key."""
-    data = DataConfig(dataset="garments:2.0.0", num_classes=10)
+    data = DataConfig(
+        dataset="garments:2.0.0", num_classes=10, image_size=28, channels=1
+    )
     pipeline = create_pipeline(PipelineConfig(data=data))
     return {c.id: c.exec_properties.get("code", "") for c in pipeline.components}
 

@@ -2,7 +2,7 @@
 
 const element = (id) => document.getElementById(id);
 const about = await (await fetch("about")).json();
-const { directions, map_ticks: ticks } = about;
+const { directions, sizes, map_ticks: ticks } = about;
 const edge = 1.5 * ticks.at(-1) - 0.5 * ticks.at(-2); // half a tile beyond the last tick
 
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
@@ -66,6 +66,13 @@ function showGallery(id, images, pick) {
 
 // Selected image
 
+sizes.forEach((size, i) => {
+  const figure = document.createElement("figure");
+  figure.innerHTML = `<img id="scale-${i}" alt="${size}x${size} pixels">
+    <figcaption>${size}×${size}${i === sizes.length - 1 ? " pixels" : ""}</figcaption>`;
+  element("scales").append(figure);
+});
+
 const showScales = latest(({ scales }) => {
   scales.forEach((source, i) => { element(`scale-${i}`).src = source; });
   element("neighbours-of").src = scales.at(-1);
@@ -78,7 +85,7 @@ function pick(chosen) {
 }
 
 function currentPick() {
-  return { latent, name: element("name").textContent, image: element("scale-2").src };
+  return { latent, name: element("name").textContent, image: element(`scale-${sizes.length - 1}`).src };
 }
 
 function update() {
@@ -143,7 +150,7 @@ function updateSamples() {
   const values = seedAndCount();
   element("truncation-value").value = Number(values.truncation).toFixed(2);
   showSamples(address("samples", values));
-  for (const [id, scale] of [["download-samples", "28"], ["download-scales", "all"]]) {
+  for (const [id, scale] of [["download-samples", "largest"], ["download-scales", "all"]]) {
     element(id).href = address("samples.png", { ...values, scale });
     element(id).download = `seed-${values.seed}${scale === "all" ? "-scales" : ""}.png`;
   }

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import get_args
 
 import keras
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import Network, require
+from msg_modules.data.image_spec import ImageSpec
 
 Networks = tuple[keras.Model, keras.Model]
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def build(network: str, latent_dim: int, precision: str = "float32") -> Networks:
+def build(
+    network: str, latent_dim: int, images: ImageSpec, precision: str = "float32"
+) -> Networks:
     """Builds a generator and a discriminator with fresh weights.
 
     Args:
-      network: Name of a module in this package with a function `build(latent_dim)`.
+      network: Name of a module in this package with a function `build(latent_dim,
+        images)` and, if it is for certain images only, their description `IMAGES`.
       latent_dim: Length of the latent vector.
+      images: The images to generate.
       precision: With `bfloat16`, the layers compute in bfloat16 with float32 weights;
         images and logits are still float32.
 
     Returns:
       The generator, latents `[batch, latent_dim]` -> pyramid, smallest first,
-      each `[batch, size, size, 1]` in [-1, 1]; and the discriminator, pyramid ->
-      logits `[batch, 1]`.
+      each `[batch, size, size, channels]` in [-1, 1]; and the discriminator, pyramid
+      -> logits `[batch, 1]`.
 
     Raises:
-      ConfigError: If there is no such network.
+      ConfigError: If there is no such network, or it cannot generate these images.
     """
-    names = get_args(Network)
-    require(network in names, "model.network", network, f"one of {', '.join(names)}")
+    module = check(network, images)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(_POLICIES[precision])
     try:
-        module = importlib.import_module(f"{__name__}.{network}")
-        return module.build(latent_dim)
+        return module.build(latent_dim, images)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def check(network: str, images: ImageSpec) -> ModuleType:
+    """Returns the module of a network that can generate these images.
+
+    Raises:
+      ConfigError: If there is none.
+    """
+    names = get_args(Network)
+    require(network in names, "model.network", network, f"one of {', '.join(names)}")
+    module = importlib.import_module(f"{__name__}.{network}")
+    only = getattr(module, "IMAGES", images)
+    if images != only:
+        raise ConfigError(
+            f"model.network is {network!r}, which generates {only} images in"
+            f" {only.scales} scales only, but the images are {images} in"
+            f" {images.scales} scales; use --model.network compact."
+        )
+    return module

@@ -1,60 +1,95 @@
-"""A small MSG-GAN for 28x28 images, fast on a few CPU cores."""
+"""A small MSG-GAN, fast on a few CPU cores, for images of any size.
+
+Networks work at a sequence of sizes: the largest scale and its halves, down to the
+smallest scale or, if that is larger than 8, further. The number of feature maps is 16
+at the largest size for greyscale and 32 for colour; it doubles with each halving, up to
+eight times as many.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 from keras import layers
 
-from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.gan.networks.normalization import FusedBatchNormalization
 
+_WIDTHS = {1: 16, 3: 32}
+_WIDEST = 8
+_LARGEST_START = 8
 _MOMENTUM = 0.9
 _NEGATIVE_SLOPE = 0.2
 
 
-def build(latent_dim: int) -> tuple[keras.Model, keras.Model]:
+class _Level(NamedTuple):
+    """A size that the networks work at, and its number of feature maps."""
+
+    size: int
+    width: int
+
+
+def build(latent_dim: int, images: ImageSpec) -> tuple[keras.Model, keras.Model]:
     """Builds the generator and the discriminator; see `networks.build`."""
-    return build_generator(latent_dim), build_discriminator()
+    return build_generator(latent_dim, images), build_discriminator(images)
 
 
-def build_generator(latent_dim: int) -> keras.Model:
+def _levels(images: ImageSpec) -> list[_Level]:
+    """Returns the levels, largest first."""
+    sizes = list(reversed(images.sizes))
+    while sizes[-1] > _LARGEST_START and sizes[-1] % 2 == 0:
+        sizes.append(sizes[-1] // 2)
+    width = _WIDTHS[images.channels]
+    return [
+        _Level(size, width * min(2**halvings, _WIDEST))
+        for halvings, size in enumerate(sizes)
+    ]
+
+
+def build_generator(latent_dim: int, images: ImageSpec) -> keras.Model:
     """Builds the generator: 3x3 convolutions after nearest-neighbour upsampling.
 
     Nearest-neighbour upsampling avoids checkerboard artefacts, and costs less than a
     transposed convolution with a larger kernel.
     """
     latents = keras.Input([latent_dim], name="latents")
-    x = layers.Dense(7 * 7 * 64, use_bias=False)(latents)
-    x = layers.Reshape([7, 7, 64])(_norm_relu(x))
-    x = _norm_relu(_conv(x, 64))
-    image_7 = _to_image(x, 1, PYRAMID_KEYS[0])
-    x = _norm_relu(_conv(layers.UpSampling2D()(x), 32))
-    image_14 = _to_image(x, 1, PYRAMID_KEYS[1])
-    x = _norm_relu(_conv(layers.UpSampling2D()(x), 16))
-    image_28 = _to_image(x, 3, PYRAMID_KEYS[2])
-    return keras.Model(latents, [image_7, image_14, image_28], name="generator")
+    first, *others = reversed(_levels(images))
+    x = layers.Dense(first.size**2 * first.width, use_bias=False)(latents)
+    x = layers.Reshape([first.size, first.size, first.width])(_norm_relu(x))
+    pyramid = []
+    for level in (first, *others):
+        if level is not first:
+            x = layers.UpSampling2D()(x)
+        x = _norm_relu(_conv(x, level.width))
+        if level.size in images.sizes:
+            pyramid.append(_to_image(x, level.size, images))
+    return keras.Model(latents, pyramid, name="generator")
 
 
-def build_discriminator() -> keras.Model:
+def build_discriminator(images: ImageSpec) -> keras.Model:
     """Builds the discriminator: strided convolutions with an input at each scale.
 
     The smaller images are concatenated after a 1x1 convolution, like `lin_cat` in the
     MSG-GAN paper (arXiv 1903.06048, section 3).
     """
-    image_7, image_14, image_28 = (
-        keras.Input([size, size, 1], name=name)
-        for name, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
-    )
-    x = _leaky(layers.Conv2D(16, 3, padding="same")(image_28))
-    x = _leaky(layers.Conv2D(32, 4, strides=2, padding="same")(x))
-    x = layers.Concatenate()([x, layers.Conv2D(8, 1)(image_14)])
-    x = _leaky(layers.Conv2D(64, 4, strides=2, padding="same")(x))
-    x = layers.Concatenate()([x, layers.Conv2D(16, 1)(image_7)])
-    x = _leaky(layers.Conv2D(64, 3, strides=2, padding="same")(x))
+    pyramid = {
+        size: keras.Input(shape, name=name)
+        for size, (name, shape) in zip(images.sizes, images.shapes.items(), strict=True)
+    }
+    largest, *others = _levels(images)
+    x = _leaky(layers.Conv2D(largest.width, 3, padding="same")(pyramid[images.size]))
+    for level in others:
+        x = _leaky(layers.Conv2D(level.width, 4, strides=2, padding="same")(x))
+        if level.size in pyramid:
+            entrance = layers.Conv2D(level.width // 4, 1)(pyramid[level.size])
+            x = layers.Concatenate()([x, entrance])
+    last = (largest, *others)[-1]
+    x = _leaky(layers.Conv2D(last.width, 3, strides=2, padding="same")(x))
     x = layers.Flatten()(x)
     return keras.Model(
-        [image_7, image_14, image_28],
+        list(pyramid.values()),
         layers.Dense(1, dtype="float32")(x),
         name="discriminator",
     )
@@ -76,9 +111,15 @@ def _norm_relu(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.ReLU()(norm(x))
 
 
-def _to_image(x: keras.KerasTensor, kernel_size: int, name: str) -> keras.KerasTensor:
+def _to_image(x: keras.KerasTensor, size: int, images: ImageSpec) -> keras.KerasTensor:
+    """Makes the image of a size; only the largest needs to look at neighbours."""
     return layers.Conv2D(
-        1, kernel_size, padding="same", activation="tanh", name=name, dtype="float32"
+        images.channels,
+        3 if size == images.size else 1,
+        padding="same",
+        activation="tanh",
+        name=image_key(size),
+        dtype="float32",
     )(x)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from msg_modules.data.preprocessing import PYRAMID_KEYS, PYRAMID_SIZES
+from msg_modules.data.image_spec import ImageSpec
 
+IMAGES = ImageSpec(size=28, channels=1, scales=3)
 _DROPOUT_RATE = 0.3
 
 
-def build(latent_dim: int) -> tuple[keras.Model, keras.Model]:
+def build(latent_dim: int, images: ImageSpec) -> tuple[keras.Model, keras.Model]:
     """Builds the article's generator and discriminator; see `networks.build`."""
+    assert images == IMAGES
     return build_generator(latent_dim), build_discriminator()
 
 
@@ -23,7 +25,7 @@ def build_generator(latent_dim: int) -> keras.Model:
     x = layers.LeakyReLU()(x)
     x = layers.Reshape([7, 7, 256])(x)
     pyramid = []
-    for name, strides in zip(PYRAMID_KEYS, (1, 2, 2), strict=True):
+    for name, strides in zip(IMAGES.shapes, (1, 2, 2), strict=True):
         x = layers.Conv2DTranspose(128, 5, strides=strides, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU()(x)
@@ -40,10 +42,7 @@ def build_generator(latent_dim: int) -> keras.Model:
 
 def build_discriminator() -> keras.Model:
     """Builds the discriminator, with an input block per scale; 988,865 parameters."""
-    pyramid = [
-        keras.Input([size, size, 1], name=name)
-        for name, size in zip(PYRAMID_KEYS, PYRAMID_SIZES, strict=True)
-    ]
+    pyramid = [keras.Input(shape, name=name) for name, shape in IMAGES.shapes.items()]
     x = None
     for image in reversed(pyramid):
         entrance = _conv_block(image, 64, kernel_size=5, strides=2)

@@ -355,22 +355,43 @@ def test_the_image_and_the_label_are_found(dataset, keys, data_dir):
     assert sources.feature_keys(builder) == keys
 
 
-@pytest.mark.parametrize(
-    ("dataset", "images", "labels"),
-    [
-        ("swatch_pairs", ["left", "right"], ["kind"]),
-        ("unlabelled_swatches", ["photo"], []),
-    ],
-)
-def test_features_that_do_not_fit_are_named(dataset, images, labels, data_dir):
-    builder = sources.load_builder(dataset, str(data_dir))
+def test_images_without_labels_are_known_as_such(data_dir):
+    builder = sources.load_builder("unlabelled_swatches", str(data_dir))
+
+    assert sources.feature_keys(builder) == ("photo", None)
+
+
+def test_features_can_be_chosen(data_dir):
+    pairs = sources.load_builder("swatch_pairs", str(data_dir))
+    weighed = sources.load_builder("weighed_swatches", str(data_dir))
+
+    assert sources.feature_keys(pairs, "left") == ("left", "kind")
+    assert sources.feature_keys(weighed, None, "weight") == ("photo", "weight")
+
+
+def test_among_several_images_one_must_be_chosen(data_dir):
+    builder = sources.load_builder("swatch_pairs", str(data_dir))
 
     message = refusal(sources.feature_keys, builder)
 
-    assert f"{dataset}/2.1.0" in message
-    assert f"image features {images}" in message
-    assert f"class-label features {labels}" in message
-    assert "one of each" in message
+    assert "swatch_pairs/2.1.0 has the image features ['left', 'right']" in message
+    assert "--data.image-key" in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("sound", None), "data.image_key is 'sound', but the image features"),
+        (("photo", "photo"), "data.label_key is 'photo', but the label features"),
+    ],
+)
+def test_a_feature_that_is_none_is_refused(keys, words, data_dir):
+    builder = sources.load_builder("weighed_swatches", str(data_dir))
+
+    message = refusal(sources.feature_keys, builder, *keys)
+
+    assert words in message
+    assert "are ['kind', 'weight']" in message or "are ['photo']" in message
 
 
 # resolve_split

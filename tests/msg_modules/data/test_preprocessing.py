@@ -6,8 +6,13 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.data import preprocessing
+from msg_modules.data.image_spec import ImageSpec
+
+PREPARATION = preprocessing.Preparation(FASHION, "pad", background=(0, 0, 0))
+CONFIG = PREPARATION.to_custom_config()
 
 
 def _encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -21,7 +26,7 @@ def _noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def _decoded(*encoded: bytes) -> np.ndarray:
-    return preprocessing.decode_images(tf.constant(encoded)).numpy()
+    return preprocessing.decode_images(tf.constant(encoded), PREPARATION).numpy()
 
 
 def _bilinear(images: np.ndarray, size: int) -> np.ndarray:
@@ -48,7 +53,7 @@ def test_pyramid_is_the_scaled_image_resized_bilinearly():
         "label": tf.constant([[0], [1], [2], [3], [9]], tf.int64),
     }
 
-    outputs = preprocessing.preprocessing_fn(inputs)
+    outputs = preprocessing.preprocessing_fn(inputs, CONFIG)
 
     scaled = pixels[..., None] / 127.5 - 1.0
     for size in (7, 14, 28):
@@ -93,12 +98,23 @@ def test_colours_become_grey_by_rec_601(kind: str, colour: tuple[int, int, int])
     np.testing.assert_allclose(grey, wanted, atol=1.1)
 
 
-def test_transparency_is_dropped():
-    image = np.zeros([28, 28, 4], np.uint8)
-    image[..., :3] = 80
-    image[..., 3] = _noise(28, 28)
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparent_pixels_show_the_background(mode: str, channels: int):
+    shape = PIL.Image.new("RGBA", [16, 16], (200, 200, 200, 0))
+    shape.paste((200, 200, 200, 255), (0, 0, 8, 16))
+    shape.paste((200, 200, 200, 51), (8, 0, 16, 8))
+    preparation = preprocessing.Preparation(
+        ImageSpec(16, channels, 2), "crop", background=(100, 100, 100)
+    )
 
-    np.testing.assert_allclose(_decoded(_encoded(image)), 80, atol=1)
+    (image,) = preprocessing.decode_images(
+        tf.constant([_encoded(np.asarray(shape.convert(mode)))]), preparation
+    ).numpy()
+
+    np.testing.assert_array_equal(image[:, :8], 200)
+    np.testing.assert_array_equal(image[:8, 8:], 0.2 * 200 + 0.8 * 100)
+    np.testing.assert_array_equal(image[8:, 8:], 100)
 
 
 def test_sixteen_bits_become_eight():
@@ -137,7 +153,8 @@ def test_other_sizes_are_fitted_with_their_shape_kept_and_black_around(
     encoded = _encoded(np.full([height, width], 255, np.uint8))
 
     images = preprocessing.preprocessing_fn(
-        {"image": tf.constant([[encoded]]), "label": tf.constant([[0]], tf.int64)}
+        {"image": tf.constant([[encoded]]), "label": tf.constant([[0]], tf.int64)},
+        CONFIG,
     )["image_28"].numpy()
 
     wanted = np.full([1, 28, 28, 1], -1.0)
@@ -191,7 +208,7 @@ def test_in_a_graph_shapes_and_types_are_known(sparse: bool):
         image: tf.Tensor | tf.SparseTensor, label: tf.Tensor | tf.SparseTensor
     ) -> dict[str, tf.Tensor]:
         outputs = preprocessing.preprocessing_fn(
-            {"image": image, "label": label}, custom_config={}
+            {"image": image, "label": label}, CONFIG
         )
         traced.update({name: value.shape for name, value in outputs.items()})
         return outputs

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.gan import networks, penalties
@@ -29,7 +30,9 @@ def _tensors(pyramids: tuple[np.ndarray, ...]) -> tuple[tf.Tensor, ...]:
 
 
 def test_the_seed_decides_the_first_weights():
-    first, same, other = (Gan(COMPACT, TrainConfig(seed=seed), 1) for seed in (4, 4, 5))
+    first, same, other = (
+        Gan(COMPACT, TrainConfig(seed=seed), FASHION, 1) for seed in (4, 4, 5)
+    )
 
     def weights(gan: Gan) -> np.ndarray:
         return np.concatenate(
@@ -45,7 +48,7 @@ def test_the_seed_decides_the_first_weights():
 
 
 def test_the_average_begins_as_a_copy_of_the_generator():
-    gan = Gan(COMPACT, TrainConfig(ema_half_life=100), 1)
+    gan = Gan(COMPACT, TrainConfig(ema_half_life=100), FASHION, 1)
 
     assert gan.ema_generator is not gan.generator
     for average, weight in zip(
@@ -55,7 +58,7 @@ def test_the_average_begins_as_a_copy_of_the_generator():
 
 
 def test_without_half_life_the_generator_itself_is_exported():
-    gan = Gan(COMPACT, TrainConfig(ema_half_life=0), 1)
+    gan = Gan(COMPACT, TrainConfig(ema_half_life=0), FASHION, 1)
     gan.step.assign(10)
     before = gan.generator.get_weights()
 
@@ -69,10 +72,10 @@ def test_without_half_life_the_generator_itself_is_exported():
 @pytest.mark.parametrize("half_life", [0, 100])
 def test_what_bfloat16_trains_is_exported_in_float32(half_life: int):
     train = TrainConfig(batch_size=8, precision="bfloat16", ema_half_life=half_life)
-    gan = Gan(COMPACT, train, 1)
+    gan = Gan(COMPACT, train, FASHION, 1)
     gan.step.assign(1)
     latents = tf.random.stateless_normal([16, 8], [0, 0])
-    plain, _ = networks.build("compact", 8)
+    plain, _ = networks.build("compact", 8, FASHION)
 
     if not half_life:
         gan.generator.set_weights(_noise_weights(gan.generator, seed=0))
@@ -89,7 +92,7 @@ def test_what_bfloat16_trains_is_exported_in_float32(half_life: int):
 def test_a_step_in_bfloat16_is_nearly_one_in_float32(model: ModelConfig):
     norms = {}
     for precision in ("float32", "bfloat16"):
-        gan = Gan(model, TrainConfig(batch_size=32, precision=precision), 1)
+        gan = Gan(model, TrainConfig(batch_size=32, precision=precision), FASHION, 1)
         images = tuple(
             tf.random.stateless_uniform([32, size, size, 1], [1, size], -1, 1)
             for size in (7, 14, 28)
@@ -117,7 +120,7 @@ def test_a_step_in_bfloat16_is_nearly_one_in_float32(model: ModelConfig):
 def test_the_average_moves_by_its_half_life_in_images(
     step: int, replicas: int, half_life: float
 ):
-    gan = Gan(COMPACT, TrainConfig(batch_size=8, ema_half_life=2000), replicas)
+    gan = Gan(COMPACT, TrainConfig(batch_size=8, ema_half_life=2000), FASHION, replicas)
     old, new = _noise_weights(gan.generator, 0), _noise_weights(gan.generator, 1)
     gan.ema_generator.set_weights(old)
     gan.generator.set_weights(new)
@@ -140,7 +143,7 @@ def test_the_average_moves_by_its_half_life_in_images(
 
 
 def test_after_as_many_images_as_the_half_life_half_of_the_way_is_left():
-    gan = Gan(COMPACT, TrainConfig(batch_size=8, ema_half_life=80), 1)
+    gan = Gan(COMPACT, TrainConfig(batch_size=8, ema_half_life=80), FASHION, 1)
     start = gan.generator.get_weights()
     target = _noise_weights(gan.generator, 2)
     gan.generator.set_weights(target)
@@ -161,7 +164,7 @@ def test_an_eager_step_reports_losses_and_accuracies_of_the_networks_before_it(
     # Without a batch norm in the discriminator its logits can be had again.
     config = TrainConfig(batch_size=6, seed=2)
     images = _tensors(make_pyramids(6))
-    gan, twin = Gan(COMPACT, config, 1), Gan(COMPACT, config, 1)
+    gan, twin = Gan(COMPACT, config, FASHION, 1), Gan(COMPACT, config, FASHION, 1)
 
     metrics = dict(zip(METRICS, gan.replica_step(images, False).numpy(), strict=True))
     norms = [
@@ -220,7 +223,7 @@ def test_one_pass_back_through_the_discriminator_serves_both_networks(
 ):
     config = TrainConfig(batch_size=4, seed=6, loss=loss, beta_1=0.5, r1_gamma=0.0)
     images = _tensors(make_pyramids(4))
-    gan = Gan(model, config, 1)
+    gan = Gan(model, config, FASHION, 1)
     _without_dropout(gan)
     latents = tf.random.stateless_normal(
         [4, model.latent_dim], seed=tf.constant([6, 0], tf.int64)
@@ -252,7 +255,7 @@ def test_a_step_equals_two_separate_passes_however_far_the_logits_are(
 ):
     config = TrainConfig(batch_size=4, seed=6, loss=loss, r1_gamma=0.0)
     images = _tensors(make_pyramids(4))
-    gan = Gan(COMPACT, config, 1)
+    gan = Gan(COMPACT, config, FASHION, 1)
     taken: list[list[tf.Tensor]] = []
     # Nothing is updated, so that each logit meets the same weights.
     for optimizer in (gan.discriminator_optimizer, gan.generator_optimizer):
@@ -282,12 +285,12 @@ def test_penalties_are_multiplied_by_their_interval_and_weight(
 
     def gradients(with_penalty: bool, **recipe: float) -> list[np.ndarray]:
         config = TrainConfig(batch_size=4, seed=6, beta_1=0.5, **recipe)
-        gan = Gan(COMPACT, config, 1)
+        gan = Gan(COMPACT, config, FASHION, 1)
         gan.replica_step(images, with_penalty)
         return _gradients(gan)
 
     plain = gradients(False)
-    twin = Gan(COMPACT, TrainConfig(batch_size=4, seed=6), 1)
+    twin = Gan(COMPACT, TrainConfig(batch_size=4, seed=6), FASHION, 1)
     seed = tf.constant([6, 0], tf.int64)
     fakes = twin.generator(tf.random.stateless_normal([4, 8], seed), training=True)
     epsilon = tf.random.stateless_uniform([4], tf.constant([6 + 2**32, 0], tf.int64))
@@ -327,7 +330,7 @@ def test_penalties_are_multiplied_by_their_interval_and_weight(
 def test_a_step_of_the_tutorial_changes_every_weight(
     make_pyramids: Callable, with_penalty: bool
 ):
-    gan = Gan(TUTORIAL, TrainConfig(batch_size=2, seed=1), 1)
+    gan = Gan(TUTORIAL, TrainConfig(batch_size=2, seed=1), FASHION, 1)
     networks = (gan.generator, gan.discriminator)
     before = [
         variable.numpy()
@@ -411,7 +414,7 @@ def _gradients_of_one_replica(
     model: ModelConfig, images: tuple[np.ndarray, ...], **recipe: float
 ) -> list[np.ndarray]:
     config = TrainConfig(batch_size=len(images[0]), **(recipe or _EVERYTHING))
-    gan = Gan(model, config, 1)
+    gan = Gan(model, config, FASHION, 1)
     _without_chance_and_statistics(gan)
     gan.replica_step(_tensors(images), True)
     return _gradients(gan)

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.common.errors import ConfigError
+from msg_modules.data.image_spec import ImageSpec
 from msg_modules.gan.networks import build
 
 SIZES = (7, 14, 28)
@@ -16,7 +18,7 @@ LATENT_DIM = {"compact": 8, "tutorial": 100}
 def networks(request: pytest.FixtureRequest):
     keras.utils.set_random_seed(0)
     return (
-        *build(request.param, LATENT_DIM[request.param]),
+        *build(request.param, LATENT_DIM[request.param], FASHION),
         LATENT_DIM[request.param],
     )
 
@@ -33,7 +35,7 @@ def _images(num: int) -> tuple[tf.Tensor, ...]:
 
 
 def test_tutorial_has_the_articles_numbers_of_parameters():
-    generator, discriminator = build("tutorial", 100)
+    generator, discriminator = build("tutorial", 100, FASHION)
 
     assert generator.count_params() == 4_197_763
     assert discriminator.count_params() == 988_865
@@ -76,7 +78,7 @@ def _outline(model: keras.Model) -> list[tuple[object, ...]]:
 
 
 def test_tutorial_generator_is_the_articles_layer_by_layer():
-    generator, _ = build("tutorial", 100)
+    generator, _ = build("tutorial", 100, FASHION)
 
     norm_leaky = [("BatchNormalization", 0.99, 1e-3), ("LeakyReLU", 0.3)]
 
@@ -105,7 +107,7 @@ def test_tutorial_generator_is_the_articles_layer_by_layer():
 
 
 def test_tutorial_discriminator_is_the_articles_layer_by_layer():
-    _, discriminator = build("tutorial", 100)
+    _, discriminator = build("tutorial", 100, FASHION)
 
     def conv(
         filters: int, kernel: int, strides: int, inputs: int
@@ -154,7 +156,7 @@ def _in_order_of_use(model: keras.Model) -> list[keras.Layer]:
 
 
 def test_every_conv_block_of_the_tutorial_is_convolution_leaky_relu_dropout():
-    _, discriminator = build("tutorial", 100)
+    _, discriminator = build("tutorial", 100, FASHION)
 
     kinds = [
         type(layer).__name__
@@ -311,8 +313,8 @@ def test_each_image_is_drawn_from_features_of_its_own_size(networks):
 
 
 def test_two_builds_share_no_variable():
-    first, _ = build("compact", 8)
-    second, _ = build("compact", 8)
+    first, _ = build("compact", 8, FASHION)
+    second, _ = build("compact", 8, FASHION)
     before = second.get_weights()
 
     first.set_weights([weight + 1 for weight in first.get_weights()])
@@ -324,7 +326,7 @@ def test_two_builds_share_no_variable():
 @pytest.mark.parametrize("network", ["compact", "tutorial"])
 def test_bfloat16_changes_what_layers_calculate_in_and_nothing_else(network: str):
     plain, reduced = (
-        build(network, 16, precision) for precision in ("float32", "bfloat16")
+        build(network, 16, FASHION, precision) for precision in ("float32", "bfloat16")
     )
     for one, other in zip(plain, reduced, strict=True):
         other.set_weights(one.get_weights())
@@ -340,12 +342,102 @@ def test_bfloat16_changes_what_layers_calculate_in_and_nothing_else(network: str
         assert 0 < error < 0.02 * np.max(np.abs(one)) + 1e-3
     weights = [w for net in reduced for w in net.get_weights() if w.dtype != np.int64]
     assert {weight.dtype for weight in weights} == {np.dtype(np.float32)}
-    assert build(network, 16)[0].layers[1].compute_dtype == "float32"
+    assert build(network, 16, FASHION)[0].layers[1].compute_dtype == "float32"
+
+
+def test_compact_is_for_fashion_mnist_what_it_was():
+    generator, discriminator = build("compact", 16, FASHION)
+
+    shapes = [
+        [
+            tuple(weight.shape)
+            for weight in network.trainable_variables
+            if weight.ndim > 1
+        ]
+        for network in (generator, discriminator)
+    ]
+
+    assert shapes == [
+        [
+            (16, 7 * 7 * 64),
+            (3, 3, 64, 64),
+            (3, 3, 64, 32),
+            (3, 3, 32, 16),
+            (1, 1, 64, 1),
+            (1, 1, 32, 1),
+            (3, 3, 16, 1),
+        ],
+        [
+            (3, 3, 1, 16),
+            (4, 4, 16, 32),
+            (1, 1, 1, 8),
+            (4, 4, 40, 64),
+            (1, 1, 1, 16),
+            (3, 3, 80, 64),
+            (4 * 4 * 64, 1),
+        ],
+    ]
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        ImageSpec(32, 3, 3),
+        ImageSpec(64, 3, 5),
+        ImageSpec(64, 1, 3),
+        ImageSpec(30, 3, 2),
+        ImageSpec(4, 1, 1),
+    ],
+    ids=str,
+)
+def test_compact_generates_and_judges_images_of_any_size(images: ImageSpec):
+    generator, discriminator = build("compact", 8, images)
+
+    pyramid = generator(_latents(2, 8), training=False)
+    with tf.GradientTape() as tape:
+        tape.watch(pyramid)
+        logits = discriminator(pyramid, training=False)
+
+    shapes = [tuple(scale.shape) for scale in pyramid]
+    assert shapes == [(2, *shape) for shape in images.shapes.values()]
+    assert logits.shape == [2, 1]
+    for gradient in tape.gradient(logits, pyramid):
+        assert np.any(gradient != 0)
+
+
+def test_compact_grows_with_the_images():
+    grey, colour, large, huge = (
+        sum(network.count_params() for network in build("compact", 16, images))
+        for images in (
+            FASHION,
+            ImageSpec(28, 3, 3),
+            ImageSpec(56, 3, 4),
+            ImageSpec(112, 3, 5),
+        )
+    )
+
+    assert grey < colour < large < huge < 20 * colour
+
+
+@pytest.mark.parametrize(
+    "images",
+    [ImageSpec(32, 1, 3), ImageSpec(28, 3, 3), ImageSpec(28, 1, 2)],
+    ids=["size", "channels", "scales"],
+)
+def test_tutorial_refuses_other_images_than_the_articles(images: ImageSpec):
+    with pytest.raises(ConfigError) as caught:
+        build("tutorial", 100, images)
+
+    message = str(caught.value)
+    assert f"28x28 greyscale images in 3 scales only, but the images are {images}" in (
+        message
+    )
+    assert message.endswith("use --model.network compact.")
 
 
 def test_an_unknown_network_is_refused():
     with pytest.raises(ConfigError, match=r"'huge'.*one of compact, tutorial"):
-        build("huge", 8)
+        build("huge", 8, FASHION)
 
 
 def test_the_fused_batch_norm_computes_what_keras_does():

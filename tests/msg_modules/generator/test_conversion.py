@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from specs import FASHION
 
 from msg_modules import cli
 from msg_modules.gan import networks
@@ -21,7 +22,7 @@ SIZES = (7, 14, 28)
 def tutorial_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A serving directory with the article's network, fresh."""
     directory = tmp_path_factory.mktemp("tutorial")
-    generator, _ = networks.build("tutorial", 100)
+    generator, _ = networks.build("tutorial", 100, FASHION)
     export.export(generator, 100, str(directory / "3"))
     return directory
 

@@ -21,9 +21,11 @@ OFF: dict[str, Any] = {
 
 def _figures(baseline: float | None = None) -> dict[str, judge.Figure]:
     return {
-        "frechet_28": judge.Figure(20.0, 0.1, 1.0, 100.0, baseline),
-        "coverage": judge.Figure(0.4, 0.1, 0.9, 0.0, None),
-        "class_distance": judge.Figure(0.3, 0.1, 0.0, 0.9, None),
+        "frechet_28": judge.Figure(20.0, 0.1, 1.0, 100.0, baseline, "Frechet", "lower"),
+        "coverage": judge.Figure(0.4, 0.1, 0.9, 0.0, None, "Coverage", "higher"),
+        "class_distance": judge.Figure(
+            0.3, 0.1, 0.0, 0.9, None, "Class distance", "lower"
+        ),
     }
 
 

@@ -33,11 +33,11 @@ def test_quantising_twice_changes_nothing_and_keeps_all_levels() -> None:
 
 
 def test_noise_is_uniform_and_repeatable() -> None:
-    first = images.noise(100, seed=3)
+    first = images.noise(100, seed=3, shape=(28, 28, 1))
     assert first.shape == (100, 28, 28, 1)
     assert first.mean() == pytest.approx(0, abs=0.01)
     assert first.std() == pytest.approx(1 / np.sqrt(3), rel=0.01)
     np.testing.assert_array_equal(first, images.quantise(first))
-    np.testing.assert_array_equal(first, images.noise(100, seed=3))
-    assert not np.array_equal(first, images.noise(100, seed=4))
-    assert images.noise(2, seed=0, size=7).shape == (2, 7, 7, 1)
+    np.testing.assert_array_equal(first, images.noise(100, seed=3, shape=(28, 28, 1)))
+    assert not np.array_equal(first, images.noise(100, seed=4, shape=(28, 28, 1)))
+    assert images.noise(2, seed=0, shape=(7, 7, 3)).shape == (2, 7, 7, 3)

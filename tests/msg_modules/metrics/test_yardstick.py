@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.common.errors import RunError
 from msg_modules.data.preprocessing import make_pyramid
-from msg_modules.metrics.yardstick import METRICS, Yardstick
+from msg_modules.metrics.yardstick import Yardstick, metrics_of
 
 NUM = 200
 
 
 def _pyramid(images: np.ndarray) -> list[np.ndarray]:
-    return [scale.numpy() for scale in make_pyramid(tf.constant(images, tf.float32))]
+    return [
+        scale.numpy()
+        for scale in make_pyramid(tf.constant(images, tf.float32), FASHION.sizes)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def test_every_metric_is_measured_and_repeats(
 ) -> None:
     pyramid = _pyramid(new_images)
     first, second = yardstick.measure(pyramid), yardstick.measure(pyramid)
-    assert list(first.figures) == list(METRICS)
+    assert list(first.figures) == list(metrics_of(FASHION))
     assert first.figures == second.figures
     assert np.isfinite(list(first.figures.values())).all()
 

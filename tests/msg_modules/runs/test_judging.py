@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules import cli
 from msg_modules.configs import EvaluateConfig
@@ -23,7 +24,9 @@ def run(
     root = tmp_path / "root"
     for split, num, seed in (("train", 100, 0), ("eval", 40, 1)):
         images, _ = make_stripes(num, seed)
-        pyramid = [scale.numpy() for scale in make_pyramid(tf.constant(images))]
+        pyramid = [
+            scale.numpy() for scale in make_pyramid(tf.constant(images), FASHION.sizes)
+        ]
         write_examples(root / "examples" / f"Split-{split}" / "part-0.gz", pyramid)
     stripes_classifier.save(root / "classifier")
     evaluation = root / "GanEvaluator" / "evaluation" / "9"

@@ -20,6 +20,7 @@ import pytest
 import requests
 import tensorflow as tf
 from server_process import Server
+from specs import FASHION
 
 from msg_modules import cli
 from msg_modules.gan import networks
@@ -324,7 +325,7 @@ def test_versions_change_without_a_failed_request(
     shutil.copytree(serving_dir / "7", directory / "7")
     # The next ones have longer latents: no request may meet the wrong version.
     for number in (1, 2):
-        longer, _ = networks.build("compact", 8 + number)
+        longer, _ = networks.build("compact", 8 + number, FASHION)
         export.export(longer, 8 + number, str(tmp_path / str(number)))
     server = Server(directory)
     stopped = threading.Event()

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.configs import ModelConfig, TrainConfig
@@ -40,7 +41,7 @@ def _steps(directory: pathlib.Path) -> list[int]:
 
 
 def _gan(seed: int) -> Gan:
-    return Gan(MODEL, dataclasses.replace(RECIPE, seed=seed), 1)
+    return Gan(MODEL, dataclasses.replace(RECIPE, seed=seed), FASHION, 1)
 
 
 def _variables(gan: Gan) -> list[tf.Variable]:
@@ -187,7 +188,7 @@ def test_a_clock_that_is_behind_loses_no_checkpoint(
 
 def test_dropout_goes_on_with_its_own_random_numbers(tmp_path: pathlib.Path):
     model = ModelConfig("tutorial", latent_dim=8)
-    saved, restored = (Gan(model, RECIPE, 1) for _ in range(2))
+    saved, restored = (Gan(model, RECIPE, FASHION, 1) for _ in range(2))
     images = [tf.zeros([1, size, size, 1]) for size in (7, 14, 28)]
     saved.discriminator(images, training=True)
     _kept(saved, tmp_path).save()
@@ -231,7 +232,7 @@ def test_going_back_halves_the_learning_rates_and_later_runs_know(
 def test_new_learning_rates_of_the_settings_are_taken(tmp_path: pathlib.Path):
     _kept(_gan(0), tmp_path).save()
     recipe = dataclasses.replace(RECIPE, generator_learning_rate=0.125)
-    gan = Gan(MODEL, recipe, 1)
+    gan = Gan(MODEL, recipe, FASHION, 1)
 
     _kept(gan, tmp_path).restore()
 
@@ -243,7 +244,7 @@ def test_other_networks_are_told_from_damage(tmp_path: pathlib.Path):
 
     for model in (ModelConfig("tutorial", 8), ModelConfig(latent_dim=9)):
         with pytest.raises(ConfigError, match=r"does not match.*checkpoint-dir") as e:
-            _kept(Gan(model, RECIPE, 1), tmp_path).restore()
+            _kept(Gan(model, RECIPE, FASHION, 1), tmp_path).restore()
         assert "\n" not in str(e.value)
 
 

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from specs import FASHION
 
 from msg_modules.gan import networks
 from msg_modules.pictures.sheets import to_uint8
@@ -12,7 +13,7 @@ from msg_modules.training import draws
 
 @pytest.fixture(scope="module")
 def generator():
-    return networks.build("compact", 8)[0]
+    return networks.build("compact", 8, FASHION)[0]
 
 
 def test_what_was_drawn_is_read_again(generator, tmp_path: pathlib.Path):

@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ModelConfig, TrainConfig
@@ -82,7 +83,7 @@ def _plain_training(
       What `_weights` returns, and generator and discriminator loss of each step.
     """
     keras.utils.set_random_seed(recipe.seed)
-    generator, discriminator = networks.build(model.network, model.latent_dim)
+    generator, discriminator = networks.build(model.network, model.latent_dim, FASHION)
     adams = {
         name: keras.optimizers.Adam(
             learning_rate=rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2
@@ -326,7 +327,7 @@ def test_tensorboard_gets_the_sheets(trained: Any):
 
 def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
     recipe = TrainConfig(batch_size=8, r1_gamma=0.0, strategy="one_device")
-    gan = Gan(ModelConfig(latent_dim=8), recipe, 1)
+    gan = Gan(ModelConfig(latent_dim=8), recipe, FASHION, 1)
     run_steps = compiled_steps.compile_steps(
         tf.distribute.get_strategy(), gan, recipe, has_clock=True
     )
@@ -364,7 +365,7 @@ def test_the_tutorial_trains_through_the_same_loop(
         seed=5,
     )
     model = ModelConfig(network="tutorial", latent_dim=16)
-    fresh = Gan(model, recipe, 1)
+    fresh = Gan(model, recipe, FASHION, 1)
 
     gan = loop.train(model, recipe, make_pyramids(4), tmp_path)
 
