@@ -14,7 +14,9 @@ import threading
 import types
 from collections.abc import Sequence
 
-# Imported by TFX, TFDV, TFDS, Beam or Keras, and not needed to start a pipeline.
+# Imported by TFX, TFDV, TFDS, Beam or Keras, and not needed to start a pipeline. Only
+# packages whose submodules can be imported before the package itself: scikit-learn's,
+# for example, cannot.
 DEFERRED = (
     "IPython",
     "docker",
@@ -25,10 +27,7 @@ DEFERRED = (
     "keras.wrappers",
     "kfp",
     "kubernetes",
-    "matplotlib",
     "matplotlib.pyplot",
-    "sklearn",
-    "sklearn.metrics",
     "tensorflow_model_analysis",
     "tfx.components",
 )
