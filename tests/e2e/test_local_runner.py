@@ -91,6 +91,7 @@ def test_a_training_flag_reruns_the_trainer_and_what_follows(
     assert rerun == {"Trainer", "GanEvaluator", "Pusher"}
 
 
+@pytest.mark.slow
 def test_more_steps_go_on_from_a_finished_training(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +103,7 @@ def test_more_steps_go_on_from_a_finished_training(
     assert [line["step"] for line in stats] == [2, 4, 6, 8, 9]
 
 
+@pytest.mark.slow
 def test_another_slice_is_ingested_anew(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +129,7 @@ def test_an_edit_of_the_code_reruns_what_depends_on_it(
     assert _rerun(pipeline.run(capsys)) == ["GanEvaluator", "Pusher"]
 
 
+@pytest.mark.slow
 def test_replaced_data_are_ingested_again(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], garments_dir: pathlib.Path
 ) -> None:
@@ -179,6 +182,7 @@ def test_output_is_ours_and_not_the_libraries(
         assert not line.startswith(("WARNING", "INFO", "ERROR")), line
 
 
+@pytest.mark.slow
 def test_two_replicas_train_through_the_pipeline(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
