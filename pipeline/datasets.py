@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 from components.tfds_example_gen import sources
+from msg_modules.common import console
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.data.image_spec import nearest_sizes
 from pipeline.configs import AUTO_DATASET, DataConfig
@@ -69,8 +70,35 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
         num_classes=num_classes,
         class_names=class_names,
     )
-    settled.images  # noqa: B018  raises an error with proposals
+    console.say(f"Images: {_describe(settled, features[image_key].shape)}")
     return settled, warning
+
+
+def _describe(config: DataConfig, shape: tuple[int | None, ...]) -> str:
+    """Says what the images will be, and what is done to those of the dataset.
+
+    Args:
+      config: The settled config.
+      shape: Height, width and channels of the dataset's images; None if they differ.
+    """
+    images = config.images
+    height, width, channels = shape
+    parts = [f"{images} at {', '.join(map(str, images.sizes))} pixels"]
+    if height != width or height is None:
+        seen = f"{width}x{height}" if height and width else "several sizes"
+        done = (
+            "cropped to the centre square"
+            if config.fit == "crop"
+            else f"padded with {config.background} to a square"
+        )
+        parts.append(f"{done} from {seen}")
+    elif height != images.size:
+        parts.append(f"resized from {width}x{height}")
+    if images.channels == 1 and channels != 1:
+        parts.append("colours made grey")
+    if config.folder is not None or channels not in (1, 3):
+        parts.append(f"transparency shown on {config.background}")
+    return "; ".join(parts)
 
 
 def _classes(

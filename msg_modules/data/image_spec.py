@@ -30,7 +30,7 @@ class ImageSpec:
     Attributes:
       size: Height and width of the largest scale.
       channels: 1 for greyscale, 3 for RGB.
-      scales: Number of scales.
+      scales: Number of scales, at least 2.
     """
 
     size: int
@@ -43,8 +43,8 @@ class ImageSpec:
                 f"data.channels is {self.channels}; it must be 1 (greyscale) or 3"
                 " (RGB)."
             )
-        if self.scales < 1:
-            raise ConfigError(f"data.scales is {self.scales}; it must be at least 1.")
+        if self.scales < 2:
+            raise ConfigError(f"data.scales is {self.scales}; it must be at least 2.")
         if not _is_whole(self.size, self.scales):
             raise ConfigError(
                 f"data.image_size is {self.size} with {self.scales} scales, but each"
@@ -101,5 +101,5 @@ def _proposals(size: int, scales: int) -> str:
     """Lists flags with the nearest sizes, and with fewer scales if that helps."""
     sizes = nearest_sizes(size, scales)
     flags = [f"--data.image-size {fitting}" for fitting in sizes]
-    fewer = [count for count in range(1, scales) if _is_whole(size, count)]
+    fewer = [count for count in range(2, scales) if _is_whole(size, count)]
     return " or ".join(flags + [f"--data.scales {count}" for count in fewer[-1:]])

@@ -78,6 +78,29 @@ def test_what_cannot_be_settled_is_refused_with_a_remedy(
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"dataset": "fashion_mnist"}, "28x28 greyscale at 7, 14, 28 pixels\n"),
+        (
+            {"dataset": "tiles", "image_size": 16, "channels": 1},
+            "16x16 greyscale at 4, 8, 16 pixels; resized from 32x32; colours made grey",
+        ),
+        (
+            {"dataset": "swatches", "image_size": 24, "fit": "pad"},
+            "24x24 RGB at 6, 12, 24 pixels; padded with white to a square from 24x32\n",
+        ),
+    ],
+    ids=["as they are", "resized", "padded"],
+)
+def test_what_is_done_to_the_images_is_said(
+    data_dir: str, fields: dict, words: str, capsys: pytest.CaptureFixture[str]
+):
+    _settled(data_dir, **fields)
+
+    assert f"Images: {words}" in capsys.readouterr().out
+
+
 def test_without_labels_there_are_no_classes(data_dir: str):
     config = _settled(data_dir, dataset="unlabelled_swatches", image_size=24)
 

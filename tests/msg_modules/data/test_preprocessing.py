@@ -162,6 +162,33 @@ def test_other_sizes_are_fitted_with_their_shape_kept_and_black_around(
     np.testing.assert_allclose(images, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(20, 60), (60, 20), (21, 40)])
+def test_images_are_cropped_to_the_centre_square_in_colour(height: int, width: int):
+    pixels = np.zeros([height, width, 3], np.uint8)
+    top, left = (height - min(height, width)) // 2, (width - min(height, width)) // 2
+    side = min(height, width)
+    pixels[top : top + side, left : left + side] = (250, 100, 20)
+    preparation = preprocessing.Preparation(ImageSpec(16, 3, 2), "crop", (0, 0, 0))
+
+    (image,) = preprocessing.decode_images(
+        tf.constant([_encoded(pixels)]), preparation
+    ).numpy()
+
+    np.testing.assert_allclose(image, np.full([16, 16, 3], (250, 100, 20)), atol=1e-3)
+
+
+def test_the_padding_has_the_colour_of_the_background():
+    pixels = np.full([16, 32, 3], (250, 100, 20), np.uint8)
+    preparation = preprocessing.Preparation(ImageSpec(32, 3, 2), "pad", (1, 2, 3))
+
+    (image,) = preprocessing.decode_images(
+        tf.constant([_encoded(pixels)]), preparation
+    ).numpy()
+
+    np.testing.assert_allclose(image[:8], np.full([8, 32, 3], (1, 2, 3)), atol=1e-3)
+    np.testing.assert_allclose(image[8:24], pixels, atol=1e-3)
+
+
 def test_large_images_are_shrunk_by_averaging_rather_than_by_picking_pixels():
     # Columns alternate; bilinear picking would keep stripes or a single shade.
     stripes = np.zeros([112, 112], np.uint8)

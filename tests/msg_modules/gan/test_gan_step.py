@@ -433,7 +433,7 @@ def _gradients_of_two_replicas(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
     )
     with strategy.scope():
-        gan = kind(model, config, 2)
+        gan = kind(model, config, FASHION, 2)
     _without_chance_and_statistics(gan)
 
     def part(scale: np.ndarray) -> tf.distribute.DistributedValues:

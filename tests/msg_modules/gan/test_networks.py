@@ -386,7 +386,7 @@ def test_compact_is_for_fashion_mnist_what_it_was():
         ImageSpec(64, 3, 5),
         ImageSpec(64, 1, 3),
         ImageSpec(30, 3, 2),
-        ImageSpec(4, 1, 1),
+        ImageSpec(8, 1, 2),
     ],
     ids=str,
 )

@@ -190,3 +190,18 @@ def test_the_sheets_of_a_training_are_read_in_the_order_of_the_steps(
 
     assert levels == [10, 20, 30, 40]
     assert sheets.read_real(tmp_path).getpixel((0, 0)) == 99
+
+
+def test_a_sheet_of_colour_images_shows_their_colours():
+    red = np.full([3, 32, 32, 3], -1.0)
+    red[..., 0] = 1.0
+
+    sheet = sheets.pyramid_sheet([red[:, ::2, ::2], red], columns=2)
+
+    assert sheet.mode == "RGB"
+    # Two rows of two scales, each enlarged to 64 pixels.
+    assert sheet.size == (4 + 2 * (64 + 2) + 4, 4 + 2 * (2 * (64 + 2) + 4) + 4)
+    pixels = np.asarray(sheet)
+    np.testing.assert_array_equal(pixels[4:68, 4:68], np.full([64, 64, 3], [255, 0, 0]))
+    np.testing.assert_array_equal(pixels[70:134, 70:134, 1], 0)
+    np.testing.assert_array_equal(pixels[-30, -30], 96)
