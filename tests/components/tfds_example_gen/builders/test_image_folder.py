@@ -154,7 +154,7 @@ def test_broken_files_are_skipped_and_named_up_to_a_limit(
     images = _read(prepare(folder, 0.05), data_dir)
 
     assert len(images["train"]) + len(images["test"]) == 39
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "2 file(s)" in said
     assert "007.png" in said
 
