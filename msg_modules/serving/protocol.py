@@ -149,11 +149,9 @@ def status(version: str) -> dict[str, Any]:
 def metadata(name: str, version: str, graph: MetaGraphDef) -> dict[str, Any]:
     """Returns the signatures of a model."""
     signatures = {
-        key: json_format.MessageToDict(
-            signature,
-            preserving_proto_field_name=True,
-            including_default_value_fields=True,
-        )
+        # By position: include default values (which protobuf 5 renamed), and keep the
+        # names of fields.
+        key: json_format.MessageToDict(signature, True, True)
         for key, signature in graph.signature_def.items()
     }
     return {
