@@ -28,6 +28,7 @@ _KNOWN_NOISE = re.compile(
     r"property_predicate is not supported"
     r"|does not have payload_format custom property"
     r"|^Execution \d+ failed"
+    r"|^Fallback to non-ZetaSQL contexts"
     r"|^Variant folder .* has no dataset_info.json"
     r"|going to push the model without validation"
     r"|deleted with unrestored values|^Value in checkpoint could not be found"
