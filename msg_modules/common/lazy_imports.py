@@ -14,7 +14,9 @@ import threading
 import types
 from collections.abc import Sequence
 
-# Imported by TFX, TFDV, TFDS, Beam or Keras, and not needed to start a pipeline.
+# Imported by TFX, TFDV, TFDS, Beam or Keras, and not needed to start a pipeline. Only
+# packages whose submodules can be imported before the package itself: scikit-learn's,
+# for example, cannot.
 DEFERRED = (
     "IPython",
     "docker",
@@ -25,12 +27,7 @@ DEFERRED = (
     "keras.wrappers",
     "kfp",
     "kubernetes",
-    "matplotlib",
     "matplotlib.pyplot",
-    "sklearn",
-    "sklearn.decomposition",
-    "sklearn.metrics",
-    "sklearn.neighbors",
     "tensorflow_model_analysis",
     "tfx.components",
 )
@@ -85,7 +82,6 @@ class _LazyLoader(importlib.abc.Loader):
                 return importlib.import_module(submodule)
             with self._lock:  # Other threads wait until the module is complete.
                 if not self._is_complete and not self._is_running:
-                    _run_package_of(module)
                     self._run(module)
                     if module.__getattr__ is load:  # and not one of its own
                         del module.__getattr__
@@ -104,15 +100,3 @@ class _LazyLoader(importlib.abc.Loader):
             self._is_complete = True
         finally:
             self._is_running = False
-
-
-def _run_package_of(module: types.ModuleType) -> None:
-    """Runs the deferred package that a deferred module is in: Python does so first."""
-    package = sys.modules.get(module.__name__.rpartition(".")[0])
-    if (
-        package
-        and package.__spec__
-        and isinstance(package.__spec__.loader, _LazyLoader)
-    ):
-        # Any attribute that is not there yet runs it.
-        hasattr(package, "__all__")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import sklearn.metrics
 
 NUM_NEIGHBOURS = 5
 _WORKING_MEMORY_MIB = 16
@@ -87,6 +86,8 @@ def nearest(queries: np.ndarray, others: np.ndarray) -> Nearest:
       queries: Images or features, `[num_images, ...]`.
       others: The set to search, `[num_others, ...]`.
     """
+    import sklearn.metrics  # Imported late: it takes as long as half of TensorFlow.
+
     indices, distances = sklearn.metrics.pairwise_distances_argmin_min(
         queries.reshape(len(queries), -1), others.reshape(len(others), -1)
     )
@@ -103,6 +104,8 @@ def _radii(features: np.ndarray, k: int) -> np.ndarray:
 
 def _distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
     """Yields the matrix of Euclidean distances in blocks of rows."""
+    import sklearn.metrics
+
     return sklearn.metrics.pairwise_distances_chunked(
         np.asarray(rows, np.float64),
         np.asarray(columns, np.float64),

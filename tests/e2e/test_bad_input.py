@@ -176,6 +176,7 @@ def test_two_runs_at_once(
     assert pipeline.run(capsys).status == 0
 
 
+@pytest.mark.slow
 def test_full_disk(
     capsys: pytest.CaptureFixture[str],
     garments_dir: pathlib.Path,

@@ -85,6 +85,7 @@ def test_second_blessed_run_is_compared_with_the_first(
     assert pipeline.versions[-1] != served
 
 
+@pytest.mark.slow
 def test_ml_metadata_may_name_the_last_blessed_generator(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_training_flag_reruns_the_trainer_and_what_follows(
     assert rerun == {"Trainer", "GanEvaluator", "Pusher"}
 
 
+@pytest.mark.slow
 def test_more_steps_go_on_from_a_finished_training(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +107,7 @@ def test_more_steps_go_on_from_a_finished_training(
     assert [line["step"] for line in stats] == [2, 4, 6, 8, 9]
 
 
+@pytest.mark.slow
 def test_another_slice_is_ingested_anew(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +133,7 @@ def test_an_edit_of_the_code_reruns_what_depends_on_it(
     assert _rerun(pipeline.run(capsys)) == ["GanEvaluator", "Pusher"]
 
 
+@pytest.mark.slow
 def test_replaced_data_are_ingested_again(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], garments_dir: pathlib.Path
 ) -> None:
@@ -183,6 +186,7 @@ def test_output_is_ours_and_not_the_libraries(
         assert not line.startswith(("WARNING", "INFO", "ERROR")), line
 
 
+@pytest.mark.slow
 def test_two_replicas_train_through_the_pipeline(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,16 +68,6 @@ def test_starting_loads_nothing_that_is_not_used(start: str):
     assert sorted(loaded - _TFX_NEEDS.get(start, set())) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["decomposition.PCA", "metrics.pairwise_distances", "neighbors.NearestNeighbors"],
-)
-def test_scikit_learn_is_there_when_it_is_used(name: str):
-    module, _, attribute = name.partition(".")
-    script = f"import msg_modules, sklearn.{module}; sklearn.{module}.{attribute}"
-    subprocess.run([sys.executable, "-c", script], cwd=_REPOSITORY, check=True)
-
-
 @pytest.fixture
 def package(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch

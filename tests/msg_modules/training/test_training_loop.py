@@ -209,6 +209,7 @@ def test_another_schedule_of_the_penalty_gives_other_weights(
         assert _distance(weights[name], _weights(trained.gan)[name]) > 0.2
 
 
+@pytest.mark.slow
 def test_two_replicas_train_like_one_with_the_same_global_batch(
     trained: Any, tmp_path: pathlib.Path
 ):
@@ -475,6 +476,7 @@ def test_retries_halve_the_learning_rates_as_often_as_allowed(
     assert "(retry 2 of 2)" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 def test_a_retry_goes_on_from_the_last_good_checkpoint_with_half_the_rates(
     trained: Any, tmp_path: pathlib.Path
@@ -529,6 +531,7 @@ def test_other_training_in_the_process_is_not_made_deterministic(
     tf.random.normal([1])
 
 
+@pytest.mark.slow
 def test_a_deterministic_training_that_was_stopped_ends_with_the_same_bits(
     trained: Any, tmp_path: pathlib.Path
 ):
@@ -549,6 +552,7 @@ def test_a_deterministic_training_that_was_stopped_ends_with_the_same_bits(
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_dropout_goes_on_as_if_nothing_had_been(
     make_pyramids: Callable, tmp_path: pathlib.Path
 ):
