@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 from local_pipeline import COMPONENTS, Pipeline, Run
+
+from msg_modules import cli
 
 CACHED = "cache hit"
 
@@ -53,6 +56,11 @@ def _fails(
         (["--data.dataset", "fashion_mnits"], ["fashion_mnits", "fashion_mnist"]),
         (["--data.train-split", "trian"], ["trian", "train", "test"]),
         (["--data.train-split", "train[:90%"], ["train[:90%"]),
+        (["--data.train-split", "all[:80%]"], ["all[:80%]", "splits are test, train"]),
+        (["--data.eval-split", "train[:5%]"], ["share train[0:30]", "trained on"]),
+        (["--data.dataset", "huggingface:mnist"], ["huggingface:mnist", "namespace"]),
+        (["--data.data-dir", "s3://bucket/tfds"], ["s3://bucket/tfds", "local"]),
+        (["--pipeline-root", "run[1]"], ["pipeline_root", "run[1]", "* ? [ ]"]),
         (["--data.eval-split", "test[600:]"], ["test[600:]", "is empty"]),
         (["--data.data-dir", "/nowhere/tfds"], ["/nowhere/tfds"]),
         (["--data.schema", "/nowhere/schema.pbtxt"], ["/nowhere/schema.pbtxt"]),
@@ -91,6 +99,43 @@ def test_unwritable_pipeline_root(
     run = _fails(pipeline, capsys, "--pipeline-root", root, status=2)
     assert "pipeline_root" in run.error
     assert root in run.error
+
+
+def test_schema_that_is_not_text(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_bytes(b"\xff\xfe")
+    run = _fails(pipeline, capsys, "--data.schema", str(schema), status=2)
+    assert str(schema) in run.error
+    assert "UTF-8" in run.error
+
+
+@pytest.mark.parametrize("spoil", ["empty", "text", "locked"])
+def test_database_that_cannot_be_used(
+    capsys: pytest.CaptureFixture[str],
+    garments_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    spoil: str,
+) -> None:
+    pipeline = Pipeline(tmp_path, garments_dir)
+    database = tmp_path / "metadata.sqlite"
+    connection = sqlite3.connect(database)
+    if spoil == "locked":
+        connection.execute("BEGIN EXCLUSIVE")
+    else:
+        database.write_text("" if spoil == "empty" else "some text " * 100)
+    try:
+        run = pipeline.run(capsys)
+        assert cli.main(["runs", "--root", str(tmp_path)]) == 1
+        listed = capsys.readouterr()
+    finally:
+        connection.close()
+    assert run.status == 1
+    for error in (run.error, listed.err):
+        (line,) = error.splitlines()
+        assert str(database) in line
+        assert ("another process" if spoil == "locked" else "move it away") in line
 
 
 def test_batch_larger_than_the_data(
