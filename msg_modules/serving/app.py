@@ -13,6 +13,7 @@ import prometheus_client
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from msg_modules.common.asgi import ErrorsAnswered
@@ -27,7 +28,14 @@ from msg_modules.serving.instruments import Figures, Observed
 from msg_modules.serving.limits import Limited
 from msg_modules.serving.versions import ServedModel, Version
 
-_MODEL = "/v1/models/{name}"
+
+# A colon begins the verb, as in `:predict`.
+class _NameConvertor(StringConvertor):
+    regex = "[^/:]+"
+
+
+register_url_convertor("name", _NameConvertor())
+_MODEL = "/v1/models/{name:name}"
 _VERSION = _MODEL + "/versions/{version}"
 _METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 _Seed = Annotated[int, Query(ge=-(2**63), lt=2**63)]
@@ -46,13 +54,14 @@ def create_app(
       limits: Request limits and batching.
     """
     figures = Figures()
+    first = Version(generator)
     model: ServedModel
     batcher: Batcher
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         nonlocal model, batcher
-        model = ServedModel(path, generator, limits.poll_seconds, figures)
+        model = ServedModel(path, first, limits.poll_seconds, figures)
         batcher = Batcher(
             limits.batch_images, limits.batch_wait_ms / 1000, figures.batches.observe
         )
@@ -63,7 +72,10 @@ def create_app(
 
     refusal = {"model": protocol.Refusal}
     app = FastAPI(
-        title="MSG-GAN", lifespan=lifespan, responses={"4XX": refusal, "5XX": refusal}
+        title="MSG-GAN",
+        lifespan=lifespan,
+        responses={"4XX": refusal, "5XX": refusal},
+        redirect_slashes=False,
     )
     app.add_middleware(protocol.AnyContentType)
     app.add_middleware(Limited, limits=limits)

@@ -45,16 +45,16 @@ class ServedModel:
     def __init__(
         self,
         path: pathlib.Path,
-        generator: Generator,
+        first: Version,
         poll_seconds: float,
         figures: Figures,
     ):
-        """Starts with a loaded generator.
+        """Starts with a loaded version.
 
         Args:
           path: The serving directory, polled for newer versions, or a version
             directory.
-          generator: The first version.
+          first: The first version.
           poll_seconds: Polling interval.
           figures: The Prometheus metrics to update.
         """
@@ -64,7 +64,7 @@ class ServedModel:
         self._last_error = ""
         # One thread, since every thread that has loaded a version retains memory.
         self._loader = concurrent.futures.ThreadPoolExecutor(1)
-        self.current = self._take(Version(generator))
+        self.current = self._take(first)
 
     async def watch(self) -> None:
         """Switches to new versions as they appear, until cancelled."""

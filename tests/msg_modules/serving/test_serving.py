@@ -274,7 +274,7 @@ def _figures(server: Server) -> dict[str, float]:
         (
             _post(json.dumps({"instances": [{"latents": ROW, "more": 1}]}).encode()),
             400,
-            "more",
+            "instances",
         ),
         (_post(ROWS + b"}"), 400, "JSON"),
         (_post(ROWS, **{"content-encoding": "gzip"}), 400, "decompressed"),
