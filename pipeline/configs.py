@@ -319,7 +319,7 @@ PRESETS: dict[Preset, PipelineConfig] = {
             checkpoint_every=1000,
         ),
     ),
-    # The article: its networks, loss, optimiser, batch and 300 epochs of
+    # The article: its networks, loss, optimizer, batch and 300 epochs of
     # 60,000 images, 235 batches each.
     "tutorial": PipelineConfig(
         pipeline_root="output/tutorial",

@@ -24,7 +24,7 @@ class RunnerArgs:
 
     preset: Preset = "quickstart"
     """`quickstart`: takes minutes on two CPU cores; `fashion_mnist`: the full run;
-    `tutorial`: the article's networks and recipe, weeks on two CPU cores."""
+    `tutorial`: the article's networks and recipe, days on two CPU cores."""
 
     verbose: bool = False
     """Show all logs of TFX, Beam and TensorFlow."""

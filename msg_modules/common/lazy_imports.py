@@ -1,7 +1,7 @@
-"""Packages whose import is put off until something of them is used.
+"""Deferred imports of packages that the libraries load and this project rarely uses.
 
-TFX imports all its components, and with them clients of Google Cloud, Kubernetes and
-databases, for a pipeline that needs few: two thirds of the time that it takes to start.
+TFX imports all its components, and with them the clients of Google Cloud, Docker and
+Kubernetes: two thirds of the time it takes to start, for a pipeline that needs none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import threading
 import types
 from collections.abc import Sequence
 
-# What TFX, TFDV and Beam import at their top and this project seldom or never uses.
-TFX_EXTRAS = (
+# Imported by TFX, TFDV, TFDS, Beam or Keras, and not needed to start a pipeline.
+DEFERRED = (
     "IPython",
     "docker",
     "google.cloud.bigquery",
@@ -23,6 +23,8 @@ TFX_EXTRAS = (
     "google.cloud.pubsub",
     "keras._tf_keras.keras.wrappers",
     "keras.wrappers",
+    "kfp",
+    "kubernetes",
     "matplotlib",
     "matplotlib.pyplot",
     "sklearn",
@@ -32,21 +34,22 @@ TFX_EXTRAS = (
 )
 
 
-def install(names: Sequence[str] = TFX_EXTRAS) -> None:
-    """Makes packages lazy that are not imported yet.
+def install(names: Sequence[str] = DEFERRED) -> None:
+    """Defers the imports of modules that are not imported yet.
 
-    A lazy package is there at once, and so are its submodules: `import a.b` runs `a.b`,
-    but not `a/__init__.py`. That runs when something else is asked of the package.
+    Importing a deferred module does not run it; the first access to one of its
+    attributes does. Submodules work without it: `import a.b` runs `a/b.py` but not
+    `a/__init__.py`.
 
     Args:
-      names: Import paths of packages.
+      names: Import paths of modules or packages.
     """
     if not any(isinstance(finder, _LazyFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _LazyFinder(names))
 
 
 class _LazyFinder(importlib.abc.MetaPathFinder):
-    """Finds the packages as everybody does, and gives them a lazy loader."""
+    """Finds the modules in the usual place and gives them a lazy loader."""
 
     def __init__(self, names: Sequence[str]):
         self._names = frozenset(names)
@@ -71,7 +74,7 @@ class _LazyLoader(importlib.abc.Loader):
     def __init__(self, loader: importlib.abc.Loader):
         self._loader = loader
         self._lock = threading.RLock()
-        self._started = self._finished = False
+        self._is_running = self._is_complete = False
 
     def exec_module(self, module: types.ModuleType) -> None:
         def load(attribute: str) -> object:
@@ -79,14 +82,22 @@ class _LazyLoader(importlib.abc.Loader):
             if hasattr(module, "__path__") and importlib.util.find_spec(submodule):
                 return importlib.import_module(submodule)
             with self._lock:  # Other threads wait until the module is complete.
-                if not self._started:
-                    self._started = True
-                    self._loader.exec_module(module)
-                    self._finished = True
+                if not self._is_complete and not self._is_running:
+                    self._run(module)
                     if module.__getattr__ is load:  # and not one of its own
                         del module.__getattr__
-            if self._finished:
+            if self._is_complete:
                 return getattr(module, attribute)
             raise AttributeError(attribute)  # As in any half-imported module.
 
         module.__getattr__ = load  # type: ignore[method-assign]
+
+    def _run(self, module: types.ModuleType) -> None:
+        self._is_running = True
+        if module.__spec__:
+            module.__spec__.loader = module.__loader__ = self._loader
+        try:
+            self._loader.exec_module(module)
+            self._is_complete = True
+        finally:
+            self._is_running = False

@@ -25,7 +25,7 @@ Weights = dict[str, list[np.ndarray]]
 
 
 def _weights(gan: Gan) -> Weights:
-    """All that training changes, the moments of both optimisers included."""
+    """All that training changes, the moments of both optimizers included."""
     return {
         "generator": gan.generator.get_weights(),
         "discriminator": gan.discriminator.get_weights(),
