@@ -13,6 +13,10 @@ from ml_metadata.proto import metadata_store_pb2
 from msg_modules.common.errors import RunError
 from msg_modules.runs import layout
 
+# What TFX and ML Metadata put before a reason.
+_TFX_REASON = "Failed to establish connection to Metadata storage with error: "
+_QUERY = "Error when executing query: "
+
 
 @contextlib.contextmanager
 def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore]:
@@ -49,15 +53,19 @@ def explained(path: str | pathlib.Path) -> Iterator[None]:
     """
     try:
         yield
-    except errors.StatusError as e:
-        reason = str(e).strip().splitlines()[0]
+    except (errors.StatusError, RuntimeError) as e:
+        # While it connects, ML Metadata raises a mere RuntimeError.
+        if not isinstance(e, errors.StatusError) and _QUERY not in str(e):
+            raise
+        reason = str(e).strip().splitlines()[0].removeprefix(_TFX_REASON)
+        reason = reason.removeprefix(_QUERY).partition(" query:")[0].strip()
         if "locked" in reason:
             raise RunError(
                 f"The database {str(path)!r} is locked by another process; wait for it"
                 " to finish, or end it."
             ) from e
         raise RunError(
-            f"The database {str(path)!r} cannot be used ({reason}); if it is damaged,"
-            " move it away: the next run of the pipeline starts a new one and keeps"
-            " the checkpoints."
+            f"The database {str(path)!r} cannot be used ({reason}); if"
+            " it is damaged, move it away: the next run of the pipeline starts a new"
+            " one and keeps the checkpoints."
         ) from e

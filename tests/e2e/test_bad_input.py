@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import sqlite3
 import subprocess
 import sys
 
@@ -111,31 +110,54 @@ def test_schema_that_is_not_text(
     assert "UTF-8" in run.error
 
 
-@pytest.mark.parametrize("spoil", ["empty", "text", "locked"])
-def test_database_that_cannot_be_used(
+@pytest.mark.parametrize("content", ["", "some text " * 1000])
+def test_file_that_is_no_database(
     capsys: pytest.CaptureFixture[str],
     garments_dir: pathlib.Path,
     tmp_path: pathlib.Path,
-    spoil: str,
+    content: str,
 ) -> None:
-    pipeline = Pipeline(tmp_path, garments_dir)
     database = tmp_path / "metadata.sqlite"
-    connection = sqlite3.connect(database)
-    if spoil == "locked":
-        connection.execute("BEGIN EXCLUSIVE")
-    else:
-        database.write_text("" if spoil == "empty" else "some text " * 100)
-    try:
-        run = pipeline.run(capsys)
-        assert cli.main(["runs", "--root", str(tmp_path)]) == 1
-        listed = capsys.readouterr()
-    finally:
-        connection.close()
-    assert run.status == 1
-    for error in (run.error, listed.err):
+    database.write_text(content)
+    assert cli.main(["runs", "--root", str(tmp_path)]) == 1
+    errors = [capsys.readouterr().err]
+    if content:  # SQLite takes an empty file for an empty database.
+        run = Pipeline(tmp_path, garments_dir).run(capsys)
+        assert run.status == 1
+        errors.append(run.error)
+    for error in errors:
         (line,) = error.splitlines()
         assert str(database) in line
-        assert ("another process" if spoil == "locked" else "move it away") in line
+        assert "move it away" in line
+        assert "SELECT" not in line
+
+
+def test_database_that_another_process_uses(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = pipeline.root / "metadata.sqlite"
+    code = (
+        "import sqlite3, sys, time\n"
+        "connection = sqlite3.connect(sys.argv[1])\n"
+        "connection.execute('BEGIN EXCLUSIVE')\n"
+        "print('held', flush=True)\n"
+        "time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(database)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            run = pipeline.run(capsys)
+            assert cli.main(["runs", "--root", str(pipeline.root)]) == 1
+        finally:
+            holder.kill()
+    assert run.status == 1
+    for error in (run.error, capsys.readouterr().err):
+        (line,) = error.splitlines()
+        assert str(database) in line
+        assert "another process" in line
 
 
 def test_batch_larger_than_the_data(
