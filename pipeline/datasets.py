@@ -28,7 +28,8 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
       The resolved config, and a warning if `auto` fell back to `garments`.
 
     Raises:
-      ConfigError: If the dataset, its directory or a split does not exist.
+      ConfigError: If the dataset, its directory or a split does not exist, the splits
+        overlap, or the number of classes is unknown.
     """
     warning = None
     name = config.dataset
@@ -50,14 +51,18 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
         image_key, label_key = sources.feature_keys(
             builder, config.image_key, config.label_key
         )
+        splits = (config.train_split, config.eval_split)
+        for split in splits:
+            sources.check_split(builder, split)
         if builder.is_prepared():
-            for split in (config.train_split, config.eval_split):
-                sources.resolve_split(builder, split, config.max_examples)
+            sources.resolve_splits(builder, splits, config.max_examples)
     except RunError as e:
         raise ConfigError(str(e)) from e
     features = builder.info.features
     size, channels = _size_and_channels(features[image_key].shape, config, name)
-    num_classes, class_names = _classes(label_key and features[label_key], config)
+    num_classes, class_names = _classes(
+        label_key and features[label_key], config, builder.info.full_name
+    )
     settled = dataclasses.replace(
         config,
         dataset=f"{builder.name}:{builder.version}"
@@ -102,22 +107,29 @@ def _describe(config: DataConfig, shape: tuple[int | None, ...]) -> str:
 
 
 def _classes(
-    label: Any, config: DataConfig
+    label: Any, config: DataConfig, dataset: str
 ) -> tuple[int | None, tuple[str, ...] | None]:
     """Settles the number of classes and their names; None and None without labels.
 
     Args:
       label: The TFDS feature; None if there are no labels.
       config: As the user gave it.
+      dataset: Name of the dataset.
 
     Raises:
-      ConfigError: If the classes of integers or strings are not given.
+      ConfigError: If the classes are neither known nor given.
     """
     names = config.class_names
     if label is None:
         return None, None
     if sources.is_class_label(label):
-        return config.num_classes or label.num_classes, names or tuple(label.names)
+        if label.num_classes is not None:
+            return config.num_classes or label.num_classes, names or tuple(label.names)
+        if config.num_classes is None:
+            raise ConfigError(
+                f"{dataset} does not say how many classes it has; set"
+                " --data.num-classes."
+            )
     if sources.is_text(label) and not names:
         raise ConfigError(
             f"data.label_key is {config.label_key!r}, a string, and data.class_names"
@@ -160,3 +172,35 @@ def _size_and_channels(
             " greyscale or colour; use --data.channels 1 or --data.channels 3."
         )
     return size, 1 if channels < 3 else 3
+
+
+def resolve_elsewhere(config: DataConfig) -> DataConfig:
+    """Resolves a dataset that the steps on a cluster read, from a directory there.
+
+    Args:
+      config: As the user gave it. A dataset that exists in `data_dir` only must be
+        given with its version, its number of classes, and size and channels.
+
+    Returns:
+      The resolved config.
+
+    Raises:
+      ConfigError: As `resolve`.
+    """
+    try:
+        settled, _ = resolve(dataclasses.replace(config, data_dir=None))
+    except ConfigError as e:
+        if config.data_dir is None or not isinstance(
+            e.__cause__, sources.UnknownDataset
+        ):
+            raise
+        given = (config.num_classes, config.image_size, config.channels)
+        if ":" not in config.dataset or None in given:
+            raise ConfigError(
+                f"{e} If it is in {config.data_dir!r} on the cluster, give its version,"
+                f" as in {config.dataset.split(':')[0]}:1.0.0, its number of classes,"
+                " --data.num-classes, and the size and colours of its images,"
+                " --data.image-size and --data.channels."
+            ) from e
+        return config
+    return dataclasses.replace(settled, data_dir=config.data_dir)

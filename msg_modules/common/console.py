@@ -6,11 +6,15 @@ Import this before TensorFlow and TFX.
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
+import importlib.machinery
 import logging
 import os
 import re
+import sys
+import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import rich.console
 import rich.panel
@@ -28,6 +32,7 @@ _KNOWN_NOISE = re.compile(
     r"property_predicate is not supported"
     r"|does not have payload_format custom property"
     r"|^Execution \d+ failed"
+    r"|^Fallback to non-ZetaSQL contexts"
     r"|^Variant folder .* has no dataset_info.json"
     r"|going to push the model without validation"
     r"|deleted with unrestored values|^Value in checkpoint could not be found"
@@ -47,12 +52,46 @@ def quiet_libraries(verbose: bool = False) -> None:
     # TensorFlow's C++ code logs the registration of cuFFT, cuDNN and cuBLAS at level
     # ERROR on machines without a GPU. Real failures are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow 2.21 logs two lines before it reads that variable.
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _QuietTensorFlow())
     # Child processes inherit it.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_worth_reading)
+
+
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Imports TensorFlow without what its C++ code prints in the meantime."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: types.ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec and spec.loader:
+            run = _without_stderr()(spec.loader.exec_module)
+            spec.loader.exec_module = run  # type: ignore[method-assign]
+        return spec
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Discards what this process writes to standard error, also from C++."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:
@@ -77,9 +116,8 @@ def warn(message: str) -> None:
 
 def fail(message: str) -> None:
     """Prints an error to standard error, on one line."""
-    error_console.print(
-        f"error: {' '.join(message.split())}", markup=False, style="red"
-    )
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    error_console.print(f"error: {line}", markup=False, style="red")
 
 
 def show_table(table: rich.table.Table) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -103,7 +105,7 @@ def _read(
 
 
 def _records(file_pattern: str | Sequence[str]) -> tf.data.Dataset:
-    files = tf.io.gfile.glob(file_pattern)
+    files = _find(file_pattern)
     # A resumed training relies on the order of the images.
     return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
 
@@ -121,4 +123,18 @@ def _told(file_pattern: str | Sequence[str]) -> Iterator[None]:
 
 
 def _nothing_in(file_pattern: str | Sequence[str]) -> RunError:
-    return RunError(f"There are no transformed examples in {file_pattern}.")
+    return RunError(
+        f"There are no transformed examples in {file_pattern}; use the directory of"
+        " a split that Transform wrote, or rerun the pipeline."
+    )
+
+
+def _find(file_pattern: str | Sequence[str]) -> list[str]:
+    """Lists files; only their name is a pattern, not that of their directory."""
+    found = []
+    for pattern in [file_pattern] if isinstance(file_pattern, str) else file_pattern:
+        directory, name = os.path.split(pattern)
+        if tf.io.gfile.isdir(directory):
+            names = fnmatch.filter(tf.io.gfile.listdir(directory), name)
+            found += [os.path.join(directory, name) for name in names]
+    return found

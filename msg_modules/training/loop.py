@@ -18,7 +18,7 @@ from msg_modules.data.image_spec import ImageSpec
 from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.pictures import sheets
-from msg_modules.training import checkpoints, determinism, draws, health
+from msg_modules.training import checkpoints, determinism, draws, health, precision
 from msg_modules.training.distribution import (
     Team,
     make_strategy,
@@ -62,6 +62,7 @@ def train(
         job was lost or stopped, or a loss, gradient or weight is not finite and
         `divergence_retries` is exhausted.
     """
+    precision.warn_if_slow(config.precision, config.strategy)
     with determinism.required(config.deterministic):
         strategy = make_strategy(config.strategy, config.replicas)
         with working_directory(config.strategy, work_dir) as own_dir:

@@ -154,6 +154,14 @@ def draw_tile(channel: int, rng: np.random.Generator, size: int) -> np.ndarray:
     return pixels
 
 
+class ConfiguredSwatches(Swatches):
+    """In several variants."""
+
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name=name, version="2.1.0") for name in ("calm", "loud")
+    ]
+
+
 class RemoteSwatches(Swatches):
     """Needs a file from `url`, which a test sets."""
 

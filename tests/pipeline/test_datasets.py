@@ -1,135 +1,139 @@
-"""Which data a run uses, settled before it starts."""
+"""What is settled about a dataset before anything runs."""
 
 from __future__ import annotations
 
 import pathlib
 
-import numpy as np
-import PIL.Image
 import pytest
-import tiny_datasets  # noqa: F401  registers small datasets
+import tensorflow_datasets as tfds
+import tiny_datasets
 
 from msg_modules.common.errors import ConfigError
-from msg_modules.data.image_spec import ImageSpec
 from pipeline import datasets
 from pipeline.configs import DataConfig
 
 
-@pytest.fixture
-def data_dir(tmp_path: pathlib.Path) -> str:
-    directory = tmp_path / "tfds"
-    directory.mkdir()
-    return str(directory)
+class UncountedSwatches(tiny_datasets.Swatches):
+    """How many kinds there are is not known before it is prepared."""
+
+    FEATURES = {"photo": tiny_datasets.PHOTO, "kind": tfds.features.ClassLabel()}
 
 
-def _settled(data_dir: str, **fields) -> DataConfig:
-    return datasets.resolve(DataConfig(data_dir=data_dir, **fields))[0]
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    directory = tmp_path_factory.mktemp("swatches")
+    tiny_datasets.Swatches(data_dir=directory).download_and_prepare()
+    return directory
 
 
-@pytest.mark.parametrize("dataset", ["garments", "fashion_mnist"])
-def test_clothes_are_28x28_greyscale_in_three_scales(data_dir: str, dataset: str):
-    config = _settled(data_dir, dataset=dataset)
-
-    assert config.images == ImageSpec(28, 1, 3)
-    assert (config.image_key, config.label_key) == ("image", "label")
-    assert config.num_classes == 10
+def _config(*values, **fields) -> DataConfig:
+    """A config for images that are not square."""
+    return DataConfig(*values, image_size=24, channels=3, **fields)
 
 
-@pytest.mark.parametrize(
-    ("fields", "images"),
-    [
-        ({}, ImageSpec(32, 3, 3)),
-        ({"channels": 1}, ImageSpec(32, 1, 3)),
-        ({"image_size": 16, "scales": 2}, ImageSpec(16, 3, 2)),
-        ({"scales": 4}, ImageSpec(32, 3, 4)),
-    ],
-    ids=["default", "channels", "size", "scales"],
-)
-def test_the_dataset_tells_what_the_user_does_not(
-    data_dir: str, fields: dict, images: ImageSpec
-):
-    assert _settled(data_dir, dataset="tiles", **fields).images == images
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"dataset": "swatches"}, "24x32 pixels; use --data.image-size 24,"),
-        ({"dataset": "fashion_mnist", "scales": 4}, "--data.image-size 32 or"),
-        ({"dataset": "tiles", "image_size": 30, "scales": 4}, "--data.scales 2"),
-        ({"dataset": "swatch_pairs"}, "--data.image-key"),
-        ({"dataset": "spoken_swatches", "label_key": "word"}, "--data.class-names"),
-        ({"dataset": "spoken_swatches", "label_key": "number"}, "--data.num-classes"),
-        ({"dataset": "tiles", "background": "plaid"}, "data.background is 'plaid'"),
-        ({"dataset": "tiles", "folder": "/missing"}, "data.folder is '/missing'"),
-    ],
-    ids=lambda value: value["dataset"] if isinstance(value, dict) else "",
-)
-def test_what_cannot_be_settled_is_refused_with_a_remedy(
-    data_dir: str, fields: dict, words: str
-):
-    if "label_key" in fields:
-        fields = {"image_size": 24, **fields}
-
+def _refusal(config: DataConfig) -> str:
     with pytest.raises(ConfigError) as caught:
-        _settled(data_dir, **fields)
+        datasets.resolve(config)
+    (line,) = str(caught.value).splitlines()
+    return line
 
-    assert words in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
+
+def test_the_version_and_the_classes_are_filled_in(prepared: pathlib.Path) -> None:
+    settled, warning = datasets.resolve(_config("swatches", str(prepared)))
+    assert settled.dataset == "swatches:2.1.0"
+    assert (settled.num_classes, settled.class_names) == (3, ("0", "1", "2"))
+    assert warning is None
+
+
+@pytest.mark.parametrize("split", ["all[:80%]", "train[", "train[:80%]+all[5:]"])
+def test_what_is_no_split_is_refused_before_anything_is_prepared(
+    split: str, tmp_path: pathlib.Path
+) -> None:
+    line = _refusal(_config("swatches", str(tmp_path), train_split=split))
+    assert repr(split) in line
+    assert "train[:90%]" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("train", "evaluation", "shared"),
     [
-        ({"dataset": "fashion_mnist"}, "28x28 greyscale at 7, 14, 28 pixels\n"),
-        (
-            {"dataset": "tiles", "image_size": 16, "channels": 1},
-            "16x16 greyscale at 4, 8, 16 pixels; resized from 32x32; colours made grey",
-        ),
-        (
-            {"dataset": "swatches", "image_size": 24, "fit": "pad"},
-            "24x24 RGB at 6, 12, 24 pixels; padded with white to a square from 24x32\n",
-        ),
+        ("train", "train[90%:]", "train[27:30]"),
+        ("train[:90%]", "train[80%:]", "train[24:27]"),
+        ("all", "test", "test[0:12]"),
+        ("train+test[:6]", "test[5:]", "test[5:6]"),
+        ("train[:20]+test[:4]", "test[:2]+train[15:]", "train[15:20]+test[0:2]"),
     ],
-    ids=["as they are", "resized", "padded"],
 )
-def test_what_is_done_to_the_images_is_said(
-    data_dir: str, fields: dict, words: str, capsys: pytest.CaptureFixture[str]
-):
-    _settled(data_dir, **fields)
-
-    assert f"Images: {words}" in capsys.readouterr().out
-
-
-def test_without_labels_there_are_no_classes(data_dir: str):
-    config = _settled(data_dir, dataset="unlabelled_swatches", image_size=24)
-
-    assert (config.label_key, config.num_classes, config.class_names) == (None,) * 3
+def test_splits_that_overlap_are_refused(
+    train: str, evaluation: str, shared: str, prepared: pathlib.Path
+) -> None:
+    line = _refusal(_config("swatches", str(prepared), train, evaluation))
+    for words in (repr(train), repr(evaluation), f"share {shared}", "train[90%:]"):
+        assert words in line
 
 
-def test_strings_and_integers_are_labels_if_asked_for(data_dir: str):
-    fields = {"dataset": "spoken_swatches", "image_size": 24}
-    names = ("calm", "loud", "shrill")
+@pytest.mark.parametrize(
+    ("train", "evaluation", "max_examples"),
+    [
+        ("train[:90%]", "train[90%:]", None),
+        ("train[:10]+test[:4]", "train[10:]+test[4:]", None),
+        # Only what is read counts.
+        ("train", "train[90%:]", 27),
+    ],
+)
+def test_splits_that_do_not_overlap_are_taken(
+    train: str, evaluation: str, max_examples: int | None, prepared: pathlib.Path
+) -> None:
+    datasets.resolve(
+        _config("swatches", str(prepared), train, evaluation, max_examples)
+    )
 
-    words = _settled(data_dir, label_key="word", class_names=names, **fields)
-    numbers = _settled(data_dir, label_key="number", num_classes=3, **fields)
 
-    assert words.num_classes == numbers.num_classes == 3
-    assert words.class_names == names
+def test_how_many_classes_there_are_can_be_told(tmp_path: pathlib.Path) -> None:
+    config = _config("uncounted_swatches", str(tmp_path))
+    assert "--data.num-classes" in _refusal(config)
+    config = _config("uncounted_swatches", str(tmp_path), num_classes=3)
+    settled, _ = datasets.resolve(config)
+    assert (settled.num_classes, settled.class_names) == (3, None)
 
 
-def test_a_folder_becomes_a_dataset(data_dir: str, tmp_path: pathlib.Path):
-    folder = tmp_path / "my shoes"
-    for name in ("boots", "sandals"):
-        (folder / name).mkdir(parents=True)
-        for seed in range(30):
-            noise = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
-            PIL.Image.fromarray(noise).save(folder / name / f"{seed}.png")
+@pytest.mark.parametrize("name", ["huggingface:mnist", "kaggle:a/b", "mine:x/y:1.0.0"])
+def test_a_dataset_of_somebody_else_is_refused_at_once(
+    name: str, tmp_path: pathlib.Path
+) -> None:
+    line = _refusal(_config(name, str(tmp_path)))
+    assert repr(name) in line
+    assert "namespace" in line
 
-    config = _settled(data_dir, folder=str(folder))
 
-    assert config.dataset.startswith("folder/my_shoes-")
-    assert config.images == ImageSpec(32, 3, 3)
-    assert config.class_names == ("boots", "sandals")
-    # A run that starts from the settled config finds the same.
-    assert datasets.resolve(config)[0] == config
+def test_a_directory_that_tensorflow_cannot_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = _refusal(_config("swatches", "s3://bucket/tfds"))
+    assert "data.data_dir is 's3://bucket/tfds'" in line
+    assert "gs://" in line
+    monkeypatch.setenv("TFDS_DATA_DIR", "s3://bucket/tfds")
+    assert "TFDS_DATA_DIR is 's3://bucket/tfds'" in _refusal(_config("swatches"))
+
+
+def test_a_dataset_that_is_on_the_cluster_alone_is_described_by_flags() -> None:
+    there = "/mnt/msg-gan/tfds"
+    config = _config("mine:1.0.0", there, num_classes=4)
+    assert datasets.resolve_elsewhere(config) == config
+    for vague in (
+        _config("mine", there, num_classes=4),
+        _config("mine:1.0.0", there),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            datasets.resolve_elsewhere(vague)
+        for words in ("no dataset 'mine", there, "mine:1.0.0", "--data.num-classes"):
+            assert words in str(caught.value)
+    with pytest.raises(ConfigError, match=r"no dataset 'mine:1\.0\.0'"):
+        datasets.resolve_elsewhere(_config("mine:1.0.0", num_classes=4))
+
+
+def test_a_dataset_that_is_known_here_is_read_from_there() -> None:
+    settled = datasets.resolve_elsewhere(_config("swatches", "/mnt/msg-gan/tfds"))
+    assert settled.data_dir == "/mnt/msg-gan/tfds"
+    assert (settled.dataset, settled.num_classes) == ("swatches:2.1.0", 3)

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from msg_modules.common import console
@@ -11,6 +16,12 @@ def test_a_failure_is_one_line_on_standard_error(capsys: pytest.CaptureFixture):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "error: steps is 0; it must be [at least] 1\n"
+
+
+def test_a_path_keeps_its_spaces(capsys: pytest.CaptureFixture):
+    console.fail("'two  spaces' does not exist")
+
+    assert capsys.readouterr().err == "error: 'two  spaces' does not exist\n"
 
 
 def test_what_looks_like_markup_is_said_as_it_is(capsys: pytest.CaptureFixture):
@@ -39,3 +50,30 @@ def test_where_nobody_watches_there_is_no_progress_bar(capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert captured.out.strip() == ""
     assert captured.err == ""
+
+
+_IMPORT = """
+import os
+from msg_modules.common import console
+console.quiet_libraries()
+import tensorflow
+os.write(2, b"after")
+"""
+
+
+def test_importing_tensorflow_prints_nothing():
+    run = subprocess.run(
+        [sys.executable, "-c", _IMPORT], capture_output=True, check=True
+    )
+    assert run.stderr == b"after"
+
+
+def test_an_import_that_fails_is_told(tmp_path: pathlib.Path):
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('no tensors')")
+    run = subprocess.run(
+        [sys.executable, "-c", _IMPORT],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert run.stderr.endswith("ImportError: no tensors\n")
