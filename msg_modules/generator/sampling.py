@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -210,9 +211,18 @@ def load_generator(path: str | pathlib.Path) -> Generator:
             f"The SavedModel in {str(version)!r} lacks the signature(s)"
             f" {', '.join(sorted(missing))}; use a generator pushed by this pipeline."
         )
-    images = _read_spec(version, model.signatures["serving_default"])
-    for name in ("serving_default", "sample"):
-        _check_signature(version, name, model.signatures[name], images)
+    signatures = {name: model.signatures[name] for name in _INPUTS}
+    for name, signature in signatures.items():
+        inputs = signature.structured_input_signature[1]
+        _check_signature(version, name, "take", inputs, _INPUTS[name])
+    images = _read_spec(version, signatures["serving_default"])
+    wanted = {
+        key: tf.TensorSpec([None, *shape], tf.float32)
+        for key, shape in images.shapes.items()
+    }
+    for name, signature in signatures.items():
+        outputs = signature.structured_outputs
+        _check_signature(version, name, "return", outputs, wanted)
     return Generator(version, model, images)
 
 
@@ -244,29 +254,22 @@ def _read_spec(
 def _check_signature(
     version: pathlib.Path,
     name: str,
-    signature: tf.types.experimental.PolymorphicFunction,
-    images: ImageSpec,
+    verb: Literal["take", "return"],
+    has: dict[str, tf.TensorSpec],
+    wanted: dict[str, tf.TensorSpec],
 ) -> None:
-    outputs = {
-        key: tf.TensorSpec([None, *shape], tf.float32)
-        for key, shape in images.shapes.items()
-    }
-    found = signature.structured_input_signature[1], signature.structured_outputs
-    for has, wanted, verb in zip(
-        found, (_INPUTS[name], outputs), ("take", "return"), strict=True
-    ):
-        for key, spec in wanted.items():
-            if key not in has or not spec.is_compatible_with(has[key]):
-                other = _describe(has[key]) if key in has else "none"
-                raise ConfigError(
-                    f"The signature {name} of {str(version)!r} must {verb} {key!r} as"
-                    f" {_describe(spec)} but has {other}; use a generator pushed by"
-                    " this pipeline."
-                )
-    if name == "serving_default" and found[0]["latents"].shape[1] is None:
+    for key, spec in wanted.items():
+        if key not in has or not spec.is_compatible_with(has[key]):
+            other = _describe(has[key]) if key in has else "none"
+            raise ConfigError(
+                f"The signature {name} of {str(version)!r} must {verb} {key!r} as"
+                f" {_describe(spec)} but has {other}; use a generator pushed by"
+                " this pipeline."
+            )
+    if verb == "take" and "latents" in wanted and has["latents"].shape[1] is None:
         raise ConfigError(
-            f"The signature serving_default of {str(version)!r} has 'latents' of"
-            " unknown length; export it as [N, latent_dim]."
+            f"The signature {name} of {str(version)!r} has 'latents' of unknown length;"
+            " export it as [N, latent_dim]."
         )
 
 
