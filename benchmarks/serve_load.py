@@ -212,10 +212,10 @@ def _wrong() -> list[Kind]:
         post("NaN", 400, nan),
         post("wrong latents", 400, b'{"instances": [[0.5, 0.5]]}'),
         post("no latents", 400, b'{"instances": []}'),
-        post("wrong type", 400, b"instances=1", "application/x-www-form-urlencoded"),
+        post("a form", 400, b"instances=1", "application/x-www-form-urlencoded"),
         post("too long a body", 413, b" " * (_MAX_BODY + 1)),
         Kind("another model", "GET", "/v1/models/other", 404),
-        Kind("a path trick", "GET", "/v1/models/..%2f..%2fetc%2fpasswd", 404),
+        Kind("a path trick", "GET", "/v1/models/..%2f..%2fetc%2fpasswd", 400),
         Kind("too many images", "GET", "/sample.png?num_images=1000000", 400),
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,8 +16,7 @@ from msg_modules.commands import (
     serve,
     train,
 )
-from msg_modules.common import console
-from msg_modules.common.errors import ConfigError, Interrupted, RunError
+from msg_modules.common import outcome
 
 app = tyro.extras.SubcommandApp()
 for _command in (
@@ -40,30 +38,21 @@ for _command in (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit status.
+    """Runs the command and returns its exit status; see `outcome.run`.
 
     Args:
       argv: Arguments; None for `sys.argv[1:]`.
     """
-    console.quiet_libraries()
-    try:
+    argv = sys.argv[1:] if argv is None else argv
+
+    def command() -> None:
         app.cli(
             prog="msg-gan",
             description="Sample, explore, evaluate, convert and serve a pushed"
-            " generator; render its training images; train without a pipeline.",
-            args=sys.argv[1:] if argv is None else list(argv),
+            " generator; render its training images; train without a pipeline."
+            " Every command takes --verbose, which shows all logs and the traceback"
+            " of an error.",
+            args=[argument for argument in argv if argument != outcome.VERBOSE],
         )
-    except ConfigError as e:
-        console.fail(str(e))
-        return 2
-    except (OSError, RunError) as e:
-        # The operating system's messages, such as `File name too long`, are clear.
-        console.fail(str(e))
-        return 1
-    except Interrupted as e:
-        console.fail("Interrupted; rerun the same command to resume training.")
-        return 128 + e.signal_number
-    except KeyboardInterrupt:
-        console.fail("Interrupted; nothing was written.")
-        return 128 + signal.SIGINT
-    return 0
+
+    return outcome.run(command, argv)

@@ -27,6 +27,8 @@ from msg_modules.configs import (
 from msg_modules.runs import layout
 
 AUTO_DATASET = "auto"
+# Training strategies for a single pod or machine.
+ONE_POD = ("auto", "one_device", "mirrored")
 
 
 @dataclasses.dataclass(frozen=True)

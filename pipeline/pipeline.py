@@ -23,6 +23,7 @@ from components.classifier_trainer.component import ClassifierTrainer
 from components.gan_evaluator.component import GanEvaluator
 from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
+from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.data import preprocessing
 from msg_modules.training import run_fn
@@ -154,12 +155,13 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
 def _schema_text(config: PipelineConfig) -> str:
     """The configured schema, or the default one with the dataset's classes."""
     path = pathlib.Path(config.data.schema or _DEFAULT_SCHEMA)
+    wanted = "it must be a tensorflow.metadata.v0.Schema as text protobuf"
+    text = files.read_text(path, "data.schema", wanted)
     try:
-        schema = text_format.Parse(path.read_text(), schema_pb2.Schema())
-    except (OSError, text_format.ParseError) as e:
+        schema = text_format.Parse(text, schema_pb2.Schema())
+    except text_format.ParseError as e:
         raise ConfigError(
-            f"data.schema is {str(path)!r}, which cannot be read ({e}); it must be a"
-            " tensorflow.metadata.v0.Schema as text protobuf."
+            f"data.schema is {str(path)!r}, which cannot be read ({e}); {wanted}."
         ) from e
     if config.data.schema is None and config.data.num_classes is not None:
         label = next(f for f in schema.feature if f.name == "label")

@@ -16,6 +16,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
+from msg_modules.common import signals
 from msg_modules.generator.saved_models import (
     CARD_FILE,
     complete_versions,
@@ -102,6 +103,7 @@ def _push(model: pathlib.Path, serving_dir: pathlib.Path, source: str) -> pathli
     part = serving_dir / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(model, part)
+    signals.check()
     try:
         part.rename(version)
     except OSError:

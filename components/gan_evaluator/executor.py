@@ -101,6 +101,8 @@ class Executor(base_executor.BaseExecutor):
         )
         _write(directory / REPORT_FILE, page)
         _write(directory / METRICS_FILE, json.dumps(evaluation, indent=2) + "\n")
+        if not evaluation["blessed"]:
+            console.say(f"  not blessed: {'; '.join(evaluation['reasons'])}")
         _bless(
             artifact_utils.get_single_instance(output_dict["blessing"]),
             evaluation,

@@ -36,9 +36,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Prepares the dataset if necessary and writes both splits.
 
         Raises:
-          RunError: If the dataset cannot be prepared, a split is unknown or empty, an
-            image does not decode, or the number of examples read differs from TFDS's
-            metadata.
+          RunError: If the dataset cannot be prepared, a split is unknown or empty, the
+            splits overlap, an image does not decode, or the number of examples read
+            differs from TFDS's metadata.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         builder = sources.load_builder(
@@ -46,14 +46,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         sources.feature_keys(builder)
         sources.prepare(builder)
-        splits = {
-            name: sources.resolve_split(
-                builder,
-                exec_properties[f"{name}_split"],
-                exec_properties.get("max_examples"),
-            )
-            for name in ("train", "eval")
-        }
+        names = ("train", "eval")
+        resolved = sources.resolve_splits(
+            builder,
+            [exec_properties[f"{name}_split"] for name in names],
+            exec_properties.get("max_examples"),
+        )
+        splits = dict(zip(names, resolved, strict=True))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names(list(splits))
         examples_utils.set_payload_format(
@@ -133,7 +132,7 @@ class ReadExamples(beam.DoFn):
         """Loads the builder in the worker process."""
         self._builder = sources.load_builder(self._dataset, self._data_dir)
         self._image_key, self._label_key = sources.feature_keys(self._builder)
-        self._label_names = self._builder.info.features[self._label_key].names or []
+        self._label_names = sources.class_names(self._builder) or ()
 
     def process(self, chunk: Any) -> Iterator[tf.train.Example]:
         """Yields the examples of a chunk.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import os
 import pathlib
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import requests
 import tensorflow as tf
@@ -14,9 +18,10 @@ from google.protobuf import json_format
 
 import components.tfds_example_gen.builders.garments  # noqa: F401  registers `garments` with TFDS
 from msg_modules.common import console
-from msg_modules.common.errors import Interrupted, RunError
+from msg_modules.common.errors import Interrupted, RunError, root_cause
 
 _REACHABLE_WITHIN_SECONDS = 5.0
+_VERSION = re.compile(r"\d|\*|experimental_latest")
 
 
 def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
@@ -34,31 +39,64 @@ def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder
         description of the dataset cannot be read.
     """
     _check_data_dir(data_dir)
+    _check_name(dataset)
     try:
         return tfds.builder(dataset, data_dir=data_dir)
     except tfds.core.registered.DatasetNotFoundError as e:
         name = dataset.split(":")[0].split("/")[0]
         close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
         hint = f" Did you mean {', '.join(close)}?" if close else ""
-        raise RunError(f"TFDS has no dataset {dataset!r}.{hint}") from e
+        raise UnknownDataset(f"TFDS has no dataset {dataset!r}.{hint}") from e
     except (ValueError, AssertionError) as e:
         raise RunError(f"TFDS cannot load {dataset!r}: {_first_line(e)}") from e
     except (OSError, json_format.ParseError) as e:
-        root = (
-            data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
-        )
         raise RunError(
             f"TFDS cannot read its description of {dataset!r} ({_first_line(e)});"
-            f" delete the dataset's directory in {str(root)!r} so that TFDS prepares"
-            " it again."
+            f" delete the dataset's directory in {_root(data_dir)!r} so that TFDS"
+            " prepares it again."
         ) from e
+    except Interrupted:
+        raise
+    except Exception as e:  # Builders and file systems may raise anything.
+        raise RunError(
+            f"TFDS cannot load {dataset!r} from {_root(data_dir)!r} ({_first_line(e)});"
+            " check the name and the directory, or use --verbose for details."
+        ) from e
+
+
+class UnknownDataset(RunError):
+    """TFDS does not know a dataset by this name."""
+
+
+def _root(data_dir: str | None) -> str:
+    """The directory in which TFDS looks for prepared datasets."""
+    default = os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
+    return data_dir or os.fspath(default)
+
+
+def _check_name(dataset: str) -> None:
+    """Rejects `namespace:name`, for which TFDS would search the Internet."""
+    namespace, _, rest = dataset.partition(":")
+    if rest and not _VERSION.match(rest):
+        raise RunError(
+            f"data.dataset is {dataset!r}, which is in the namespace {namespace!r}; it"
+            " must be one of TFDS's own datasets, such as mnist or mnist:3.0.1."
+        )
 
 
 def _check_data_dir(data_dir: str | None) -> None:
     """Checks that a configured directory exists, since TFDS would create it."""
     asked = data_dir or os.environ.get("TFDS_DATA_DIR")
-    if asked and "://" not in asked and not pathlib.Path(asked).is_dir():
-        source = "data.data_dir" if data_dir else "TFDS_DATA_DIR"
+    if not asked:
+        return
+    source = "data.data_dir" if data_dir else "TFDS_DATA_DIR"
+    scheme, separator, _ = asked.partition("://")
+    if separator and scheme not in tf.io.gfile.get_registered_schemes():
+        raise RunError(
+            f"{source} is {asked!r}, but TensorFlow cannot read {scheme}:// here; use"
+            " a local directory, a mounted one, or gs://BUCKET/DIRECTORY."
+        )
+    if not separator and not pathlib.Path(asked).is_dir():
         raise RunError(
             f"{source} is {asked!r}, which is not a directory; create it, or use the"
             " directory that contains the prepared TFDS datasets."
@@ -76,9 +114,11 @@ def _why_unreachable(
     """The error when requesting the dataset's files, if any."""
     try:
         for url in builder.url_infos or {}:
-            requests.head(
-                url, timeout=_REACHABLE_WITHIN_SECONDS, allow_redirects=True
-            ).raise_for_status()
+            # Not HEAD, which some servers reject. The content is not read.
+            with requests.get(
+                url, timeout=_REACHABLE_WITHIN_SECONDS, stream=True
+            ) as answer:
+                answer.raise_for_status()
     except requests.RequestException as e:
         return e
     return None
@@ -102,8 +142,8 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
         )
     unreachable = _why_unreachable(builder)
     if isinstance(unreachable, (requests.ConnectionError, requests.Timeout)):
-        # Fail now, as TFDS would retry for minutes. Any HTTP response, even an error,
-        # is inconclusive: some servers reject HEAD.
+        # Fail now, as TFDS would retry for minutes. If the server answers, even with
+        # an error, TFDS fails fast, or succeeds with a copy in its own bucket.
         raise _not_downloaded(builder, unreachable)
     if not console.is_terminal():
         tfds.disable_progress_bar()
@@ -114,7 +154,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     except OSError as e:
         raise RunError(
             f"{builder.info.full_name} could not be prepared in"
-            f" {str(builder.data_path.parent.parent)!r} ({_first_line(e)}); set"
+            f" {_root_of(builder)!r} ({_first_line(e)}); set"
             " --data.data-dir to a writable directory."
         ) from e
     except Interrupted:
@@ -123,6 +163,22 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
         raise RunError(
             f"{builder.info.full_name} could not be prepared: {_first_line(e)}"
         ) from e
+
+
+def _root_of(builder: tfds.core.DatasetBuilder) -> str:
+    """The directory of a builder's `name/version` or `name/config/version`."""
+    depth = len(builder.info.full_name.split("/"))
+    return os.fspath(builder.data_path.parents[depth - 1])
+
+
+def class_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...] | None:
+    """Returns the names of the classes; their numbers if they have none.
+
+    Returns:
+      None if the dataset does not say how many classes it has.
+    """
+    labels = builder.info.features[feature_keys(builder)[1]]
+    return None if labels.num_classes is None else tuple(labels.names)
 
 
 def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
@@ -194,47 +250,112 @@ def _keys_of(features: object, kind: type) -> list[str]:
     return [key for key, feature in features.items() if isinstance(feature, kind)]
 
 
-def resolve_split(
-    builder: tfds.core.DatasetBuilder, split: str, max_examples: int | None
-) -> str:
-    """Resolves a split or slice to absolute indices, limited to `max_examples`.
+def check_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
+    """Checks the syntax of a split, for which the dataset need not be prepared.
+
+    Raises:
+      RunError: If it is not a split or slice.
+    """
+    _parse_split(builder, split)
+
+
+def resolve_splits(
+    builder: tfds.core.DatasetBuilder, splits: Sequence[str], max_examples: int | None
+) -> list[str]:
+    """Resolves splits or slices to absolute indices, limited to `max_examples`.
 
     Args:
       builder: A prepared dataset.
-      split: TFDS split, such as `train[:90%]` or `train+test`.
-      max_examples: Keep only the first `max_examples`; None keeps all.
+      splits: TFDS splits, such as `train[:90%]` or `train+test`.
+      max_examples: Keep only the first `max_examples` of each; None keeps all.
 
     Returns:
-      The split as an absolute TFDS slice, such as `train[0:54000]`.
+      Each split as an absolute TFDS slice, such as `train[0:54000]`.
 
     Raises:
-      RunError: If the split does not exist or is empty.
+      RunError: If a split does not exist or is empty, or two share examples.
     """
+    resolved = [_absolute(builder, split, max_examples) for split in splits]
+    for one, other in itertools.combinations(range(len(splits)), 2):
+        if shared := _shared(resolved[one], resolved[other]):
+            raise RunError(
+                f"The splits {splits[one]!r} and {splits[other]!r} of"
+                f" {builder.info.full_name} share {_written(shared)}, so the generator"
+                " would be evaluated on images that it was trained on; use splits that"
+                " do not overlap, such as train[:90%] and train[90%:]."
+            )
+    return [_written(parts) for parts in resolved]
+
+
+class _Part(NamedTuple):
+    """Part of a split: its examples from `start` to before `end`."""
+
+    split: str
+    start: int
+    end: int
+
+
+def _absolute(
+    builder: tfds.core.DatasetBuilder, split: str, max_examples: int | None
+) -> list[_Part]:
     splits = builder.info.splits
+    instruction = _parse_split(builder, split)
     try:
-        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
-    except (ValueError, KeyError, AssertionError) as e:
-        raise RunError(
-            f"{builder.info.full_name} has no split {split!r} ({_first_line(e)});"
-            f" its splits are {', '.join(sorted(splits))}, with slices such as"
-            " train[:90%]."
-        ) from e
-    kept: list[str] = []
+        found = instruction.to_absolute(splits)
+    except Exception as e:  # TFDS raises many kinds.
+        raise _no_split(builder, split, e) from e
+    kept: list[_Part] = []
     room = max_examples
-    for part in parts:
+    for part in found:
         start = part.from_ or 0
         end = splits[part.splitname].num_examples if part.to is None else part.to
         if room is not None:
             end = min(end, start + room)
             room -= max(0, end - start)
         if end > start:
-            kept.append(f"{part.splitname}[{start}:{end}]")
+            kept.append(_Part(part.splitname, start, end))
     if not kept:
         raise RunError(
             f"The split {split!r} of {builder.info.full_name} is empty; choose a larger"
             " slice."
         )
-    return "+".join(kept)
+    return kept
+
+
+def _parse_split(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> tfds.core.ReadInstruction:
+    try:
+        return tfds.core.ReadInstruction.from_spec(split)
+    except Exception as e:  # TFDS raises many kinds.
+        raise _no_split(builder, split, e) from e
+
+
+def _no_split(
+    builder: tfds.core.DatasetBuilder, split: str, error: Exception
+) -> RunError:
+    known = ", ".join(sorted(builder.info.splits))
+    wanted = f"its splits are {known}" if known else "use a split such as train"
+    return RunError(
+        f"{builder.info.full_name} has no split {split!r}"
+        f" ({_first_line(root_cause(error))}); {wanted}, with slices such as"
+        " train[:90%]."
+    )
+
+
+def _shared(some: Sequence[_Part], others: Sequence[_Part]) -> list[_Part]:
+    """The examples that are in both."""
+    both = [
+        _Part(one.split, max(one.start, other.start), min(one.end, other.end))
+        for one in some
+        for other in others
+        if one.split == other.split
+    ]
+    return [part for part in both if part.start < part.end]
+
+
+def _written(parts: Sequence[_Part]) -> str:
+    return "+".join(f"{part.split}[{part.start}:{part.end}]" for part in parts)
 
 
 def _first_line(error: BaseException) -> str:

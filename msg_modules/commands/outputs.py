@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msg_modules.common import console, signals
-from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.common.errors import ConfigError, RunError, explain
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -75,10 +75,11 @@ def writing(output: pathlib.Path) -> Iterator[None]:
       RunError: If the file cannot be written.
     """
     try:
-        with signals.caught():
+        with signals.caught("Nothing was written."):
             yield
     except OSError as e:
-        raise RunError(f"{str(output)!r} cannot be written: {e}") from e
+        reason = f"{str(output)!r} cannot be written: {explain(e)}"
+        raise RunError(reason) from e
 
 
 def save(picture: PIL.Image.Image, output: pathlib.Path) -> None:

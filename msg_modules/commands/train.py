@@ -45,7 +45,7 @@ def train(
     from msg_modules.training import distribution, run_fn
 
     distribution.configure_devices(train.strategy, train.replicas)
-    with signals.caught():
+    with signals.caught(signals.RESUME):
         run_fn.train_and_export(
             model,
             train,

@@ -116,9 +116,8 @@ def warn(message: str) -> None:
 
 def fail(message: str) -> None:
     """Prints an error to standard error, on one line."""
-    error_console.print(
-        f"error: {' '.join(message.split())}", markup=False, style="red"
-    )
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    error_console.print(f"error: {line}", markup=False, style="red")
 
 
 def show_table(table: rich.table.Table) -> None:

@@ -8,6 +8,8 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from msg_modules.common.errors import ConfigError
+
 
 @contextlib.contextmanager
 def beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -35,8 +37,8 @@ def beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def directory_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Writes a directory: yields a temporary path and renames it at the end.
 
-    An existing directory at `path` is replaced. The temporary directory is removed if
-    the block raises.
+    An existing directory at `path` is replaced; it is not removed before the new one is
+    in its place. The temporary directory is removed if the block raises.
 
     Args:
       path: The directory; its parent is created if it does not exist.
@@ -45,15 +47,43 @@ def directory_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
       The temporary path, which does not exist yet.
     """
     part = path.with_name(f".{path.name}.part")
+    old = path.with_name(f".{path.name}.old")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if old.exists() and not path.exists():  # A killed process was about to replace it.
+        old.rename(path)
     shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
     try:
         yield part
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
         part.rename(path)
     except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
         shutil.rmtree(part, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_text(path: pathlib.Path, field: str, remedy: str) -> str:
+    """Reads a text file that a setting names.
+
+    Args:
+      path: The file.
+      field: Name of the setting.
+      remedy: What to do if it cannot be read.
+
+    Raises:
+      ConfigError: If it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"{field} is {str(path)!r}, which cannot be read ({reason}); {remedy}."
+        ) from e
 
 
 def write_whole(path: pathlib.Path, content: str | bytes) -> None:

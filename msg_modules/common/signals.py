@@ -10,6 +10,12 @@ from types import FrameType
 
 from msg_modules.common.errors import Interrupted
 
+RESUME = "Run the same command again to resume."
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+# Signals that the innermost `caught` has received, and its advice.
+_caught: tuple[list[int], str] = ([], "")
+
 
 @contextlib.contextmanager
 def held_back() -> Iterator[list[int]]:
@@ -27,8 +33,10 @@ def held_back() -> Iterator[list[int]]:
 
     Raises:
       Interrupted: At the end, if a signal was received and the previous handler
-        neither raised another exception nor ended the process.
+        neither raised another exception nor ended the process; at the start, if one
+        was received before.
     """
+    check()
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -38,7 +46,7 @@ def held_back() -> Iterator[list[int]]:
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _NUMBERS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 before[number] = signal.signal(number, note)
     try:
@@ -52,24 +60,55 @@ def held_back() -> Iterator[list[int]]:
 
 
 @contextlib.contextmanager
-def caught() -> Iterator[list[int]]:
+def caught(advice: str = "") -> Iterator[None]:
     """Raises `Interrupted` on the first Ctrl-C or SIGTERM; a second one kills.
 
-    Yields:
-      The signals received so far: Beam converts exceptions in its steps to text, so
-      `Interrupted` may not arrive as such.
+    The exception can get lost: Python discards it in a destructor or a weak
+    reference's callback, Beam converts it to text, and libraries catch any exception.
+    The signal is therefore also noted: `check` raises it again, and so does the end of
+    the block, whatever the block itself raised.
+
+    Args:
+      advice: A sentence on how to go on after an interruption.
+
+    Raises:
+      Interrupted: If a signal was received.
     """
+    global _caught
     received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame
         signal.signal(number, signal.SIG_DFL)
         received.append(number)
-        raise Interrupted(number)
+        raise Interrupted(number, advice)
 
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    outer, _caught = _caught, (received, advice)
+    before = {number: signal.signal(number, interrupt) for number in _NUMBERS}
     try:
-        yield received
+        yield
+        check()
+    except Interrupted:
+        raise
+    except Exception as e:
+        if received:
+            raise Interrupted(received[0], advice) from e
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _caught = outer
+
+
+def check(place: str = "") -> None:
+    """Ends the work here if a signal was received; call it before what is final.
+
+    Args:
+      place: What is interrupted, if not the whole command.
+
+    Raises:
+      Interrupted: If `caught` has received a signal in a block around the caller.
+    """
+    received, advice = _caught
+    if received:
+        raise Interrupted(received[0], advice, place)

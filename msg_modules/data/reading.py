@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,7 +53,7 @@ def load_labels(file_pattern: str | Sequence[str]) -> np.ndarray:
 def _read(
     file_pattern: str | Sequence[str], features: dict[str, tf.io.FixedLenFeature]
 ) -> dict[str, np.ndarray]:
-    files = tf.io.gfile.glob(file_pattern)
+    files = _find(file_pattern)
     try:
         batches = list(
             # A resumed training relies on the order of the images.
@@ -69,5 +71,19 @@ def _read(
             " delete the directory that contains the split and rerun the pipeline."
         ) from e
     if not batches:
-        raise RunError(f"There are no transformed examples in {file_pattern}.")
+        raise RunError(
+            f"There are no transformed examples in {file_pattern}; use the directory of"
+            " a split that Transform wrote, or rerun the pipeline."
+        )
     return {key: np.concatenate([batch[key] for batch in batches]) for key in features}
+
+
+def _find(file_pattern: str | Sequence[str]) -> list[str]:
+    """Lists files; only their name is a pattern, not that of their directory."""
+    found = []
+    for pattern in [file_pattern] if isinstance(file_pattern, str) else file_pattern:
+        directory, name = os.path.split(pattern)
+        if tf.io.gfile.isdir(directory):
+            names = fnmatch.filter(tf.io.gfile.listdir(directory), name)
+            found += [os.path.join(directory, name) for name in names]
+    return found

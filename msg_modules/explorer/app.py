@@ -11,6 +11,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
+from msg_modules.common.asgi import ErrorsAnswered
 from msg_modules.common.errors import ConfigError
 from msg_modules.explorer import views
 from msg_modules.explorer.real_images import RealImages
@@ -43,6 +44,8 @@ def create_app(
       real: Its training images; None if no run was given.
     """
     app = FastAPI(title="MSG-GAN explorer", docs_url=None, redoc_url=None)
+
+    app.add_middleware(ErrorsAnswered)
 
     @app.middleware("http")
     async def add_headers(

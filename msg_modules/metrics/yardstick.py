@@ -115,18 +115,25 @@ class Yardstick:
         self.num_images = (
             min(available, MAX_IMAGES) if num_images is None else num_images
         )
-        if self.num_images > available or available < _FEWEST_IMAGES:
+        if available < _FEWEST_IMAGES:
             raise RunError(
-                f"There are {available:,} test images but"
-                f" {max(self.num_images, _FEWEST_IMAGES):,} are needed; use a larger"
-                " --data.eval-split or a smaller --evaluate.num-images."
+                f"There are {available} test images, but evaluation needs at least"
+                f" {_FEWEST_IMAGES}; use a larger --data.eval-split or"
+                " --data.max-examples."
+            )
+        if self.num_images > available:
+            raise RunError(
+                f"There are {available:,} test images but {self.num_images:,} are"
+                " needed; use a larger --data.eval-split or a smaller"
+                " --evaluate.num-images."
             )
         # At most half of the training images; the others are searched for neighbours.
         self.num_real = min(self.num_images, len(train[-1]) // 2)
         if self.num_real < _FEWEST_IMAGES:
             raise RunError(
                 f"There are {len(train[-1])} training images; evaluation needs at least"
-                f" {2 * _FEWEST_IMAGES}."
+                f" {2 * _FEWEST_IMAGES}; use a larger --data.train-split or"
+                " --data.max-examples."
             )
         self.classifier = classifier
         self._seed = seed

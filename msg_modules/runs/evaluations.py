@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -11,7 +10,7 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from msg_modules.runs import layout
+from msg_modules.runs import database, layout
 
 _EVALUATION, _BLESSING = "ModelEvaluation", "ModelBlessing"
 _PUSHED = "pushed_destination"
@@ -40,33 +39,27 @@ def find_evaluations(pipeline_root: pathlib.Path) -> list[Evaluation]:
 
     Args:
       pipeline_root: Directory with `metadata.sqlite`.
+
+    Raises:
+      RunError: If the database or a file cannot be read.
     """
-    store = open_store(pipeline_root)
     evaluations = []
-    try:
-        artifacts = store.get_artifacts_by_type(_EVALUATION)
-    except errors.NotFoundError:
-        return []
-    for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
-        directory = pathlib.Path(artifact.uri)
-        path = directory / layout.METRICS_FILE
-        if path.exists():
-            evaluations.append(
-                Evaluation(
-                    directory, json.loads(path.read_text()), _pushed(store, artifact.id)
+    with database.opened(pipeline_root) as store:
+        try:
+            artifacts = store.get_artifacts_by_type(_EVALUATION)
+        except errors.NotFoundError:
+            return []
+        for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
+            directory = layout.place(pipeline_root, artifact.uri)
+            if (directory / layout.METRICS_FILE).exists():
+                evaluations.append(
+                    Evaluation(
+                        directory,
+                        layout.read_metrics(directory),
+                        _pushed(store, artifact.id),
+                    )
                 )
-            )
     return evaluations
-
-
-def open_store(pipeline_root: pathlib.Path) -> metadata_store.MetadataStore:
-    """Opens the metadata store of a pipeline root, read-only."""
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(pipeline_root / layout.METADATA_FILE)
-    config.sqlite.connection_mode = (
-        metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    )
-    return metadata_store.MetadataStore(config)
 
 
 def pushed_version(artifact: metadata_store_pb2.Artifact) -> pathlib.Path | None:

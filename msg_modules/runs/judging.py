@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -13,7 +12,7 @@ from msg_modules.data import reading
 from msg_modules.metrics import candidate, judge
 from msg_modules.metrics.classifier import load_classifier
 from msg_modules.metrics.yardstick import Yardstick
-from msg_modules.runs.layout import METRICS_FILE, newest_evaluation
+from msg_modules.runs import layout
 
 
 def evaluate(
@@ -35,10 +34,13 @@ def evaluate(
       RunError: If the generator violates its interface, or the images or the
         classifier were deleted.
     """
-    before = json.loads((newest_evaluation(run) / METRICS_FILE).read_text())
+    before = layout.read_metrics(layout.newest_evaluation(run))
     config = dataclasses.replace(EvaluateConfig(**before["config"]), **settings)
     candidate.load_candidate(model)  # Fails fast, before loading the images.
-    lineage = {name: before["lineage"][name] for name in ("examples", "classifier")}
+    lineage = {
+        name: str(layout.place(run, before["lineage"][name]))
+        for name in ("examples", "classifier")
+    }
     classifier = load_classifier(lineage["classifier"])
     if classifier.info.content_hash != before["extractor"]["content_hash"]:
         raise RunError(

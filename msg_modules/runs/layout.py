@@ -6,14 +6,34 @@ newer.
 
 from __future__ import annotations
 
+import json
 import pathlib
+from typing import Any
 
-from msg_modules.common.errors import ConfigError
+from msg_modules.common.errors import ConfigError, RunError
 
 METADATA_FILE = "metadata.sqlite"
 SERVING, CHECKPOINTS, LATEST = "serving", "checkpoints", "latest"
+# Parts of `COMPONENT/OUTPUT/NUMBER`.
+_DEPTH = 3
 # What GanEvaluator writes.
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
+
+
+def place(pipeline_root: pathlib.Path, uri: str) -> pathlib.Path:
+    """Finds an artifact, also after its pipeline root was moved.
+
+    Args:
+      pipeline_root: Where the pipeline root is now.
+      uri: Where the artifact was written.
+
+    Returns:
+      The artifact's directory in the pipeline root if it is there, otherwise where it
+      was written.
+    """
+    written = pathlib.Path(uri)
+    here = pipeline_root.joinpath(*written.parts[-_DEPTH:])
+    return here if here.exists() else written
 
 
 def newest_evaluation(pipeline_root: pathlib.Path) -> pathlib.Path:
@@ -29,6 +49,25 @@ def newest_evaluation(pipeline_root: pathlib.Path) -> pathlib.Path:
             " of a run that has completed GanEvaluator."
         )
     return found[-1].parent
+
+
+def read_metrics(evaluation: pathlib.Path) -> dict[str, Any]:
+    """Reads the metrics of an evaluation.
+
+    Args:
+      evaluation: An `evaluation` artifact of GanEvaluator.
+
+    Raises:
+      RunError: If the file cannot be read.
+    """
+    path = evaluation / METRICS_FILE
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as e:
+        raise RunError(
+            f"The metrics {str(path)!r} cannot be read ({e}); delete"
+            f" {str(evaluation)!r} and rerun the pipeline."
+        ) from e
 
 
 def newest_examples(pipeline_root: pathlib.Path) -> pathlib.Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -12,8 +11,8 @@ from ml_metadata.proto import metadata_store_pb2
 
 from msg_modules.common import files
 from msg_modules.generator.saved_models import complete_versions
-from msg_modules.runs import layout
-from msg_modules.runs.evaluations import open_store, outputs_of, pushed_version
+from msg_modules.runs import database, layout
+from msg_modules.runs.evaluations import outputs_of, pushed_version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,17 +52,16 @@ def find(
       pipeline: Name of the pipeline.
       serving_dir: Directory that generators are pushed to.
     """
-    store = open_store(pipeline_root)
-    model_run = _output(store, pipeline, "Trainer", "ModelRun")
-    evaluation = _output(store, pipeline, "GanEvaluator", "ModelEvaluation")
-    pushed = _output(store, pipeline, "Pusher", "PushedModel")
+    with database.opened(pipeline_root) as store:
+        model_run = _output(store, pipeline, "Trainer", "ModelRun")
+        evaluation = _output(store, pipeline, "GanEvaluator", "ModelEvaluation")
+        pushed = _output(store, pipeline, "Pusher", "PushedModel")
     run_dir, directory = pathlib.Path(model_run.uri), pathlib.Path(evaluation.uri)
     files.link(pipeline_root / layout.LATEST, run_dir)
-    metrics = directory / layout.METRICS_FILE
     return Results(
         model_run=run_dir,
-        evaluation=json.loads(metrics.read_text()),
-        metrics=metrics,
+        evaluation=layout.read_metrics(directory),
+        metrics=directory / layout.METRICS_FILE,
         report=directory / layout.REPORT_FILE,
         pushed=pushed_version(pushed),
         pushed_copy=pathlib.Path(pushed.uri),

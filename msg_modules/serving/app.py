@@ -13,8 +13,10 @@ import prometheus_client
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from msg_modules.common.asgi import ErrorsAnswered
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ServeLimits, require
 from msg_modules.generator.latents import draw_latents
@@ -26,8 +28,16 @@ from msg_modules.serving.instruments import Figures, Observed
 from msg_modules.serving.limits import Limited
 from msg_modules.serving.versions import ServedModel, Version
 
-_MODEL = "/v1/models/{name}"
+
+# A colon begins the verb, as in `:predict`.
+class _NameConvertor(StringConvertor):
+    regex = "[^/:]+"
+
+
+register_url_convertor("name", _NameConvertor())
+_MODEL = "/v1/models/{name:name}"
 _VERSION = _MODEL + "/versions/{version}"
+_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 _Seed = Annotated[int, Query(ge=-(2**63), lt=2**63)]
 _Truncation = Annotated[float, Query(ge=0, le=1)]
 
@@ -44,13 +54,14 @@ def create_app(
       limits: Request limits and batching.
     """
     figures = Figures()
+    first = Version(generator)
     model: ServedModel
     batcher: Batcher
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         nonlocal model, batcher
-        model = ServedModel(path, generator, limits.poll_seconds, figures)
+        model = ServedModel(path, first, limits.poll_seconds, figures)
         batcher = Batcher(
             limits.batch_images, limits.batch_wait_ms / 1000, figures.batches.observe
         )
@@ -61,9 +72,14 @@ def create_app(
 
     refusal = {"model": protocol.Refusal}
     app = FastAPI(
-        title="MSG-GAN", lifespan=lifespan, responses={"4XX": refusal, "5XX": refusal}
+        title="MSG-GAN",
+        lifespan=lifespan,
+        responses={"4XX": refusal, "5XX": refusal},
+        redirect_slashes=False,
     )
+    app.add_middleware(protocol.AnyContentType)
     app.add_middleware(Limited, limits=limits)
+    app.add_middleware(ErrorsAnswered)
     app.add_middleware(Observed, figures=figures)
     _answer_errors_like_tensorflow_serving(app)
 
@@ -86,7 +102,7 @@ def create_app(
     def metadata(name: str, version: str | None = None) -> dict[str, Any]:
         """Returns the signatures, with their inputs and outputs."""
         found = find(name, version)
-        return protocol.metadata(name, found.name, found.meta_graph)
+        return protocol.metadata(name, found.name, found.signatures)
 
     @app.post(_MODEL + ":predict")
     @app.post(_VERSION + ":predict", include_in_schema=False)
@@ -99,6 +115,12 @@ def create_app(
         pyramid = await batcher.generate(found.generator.generate, latents)
         content = protocol.to_json(pyramid, is_row=request.instances is not None)
         return Response(content, media_type="application/json")
+
+    @app.api_route("/v1/{path:path}", methods=_METHODS, include_in_schema=False)
+    def malformed(request: Request) -> None:
+        """Refuses what no other route has taken."""
+        what = f"{request.method} {request.url.path}"
+        raise HTTPException(400, f"Malformed request: {what}")
 
     @app.get(
         "/sample.png",

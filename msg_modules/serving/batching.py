@@ -108,9 +108,9 @@ class Batcher:
         return batch
 
     def _answer(self, draw: Draw, batch: list[_Request]) -> None:
-        latents = np.concatenate([request.latents for request in batch])
-        self._observe(len(latents))
         try:
+            latents = np.concatenate([request.latents for request in batch])
+            self._observe(len(latents))
             pyramid = draw(latents)
         except Exception as e:
             # Any error fails these requests only, not the server.

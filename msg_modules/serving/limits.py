@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from msg_modules.common import asgi
 from msg_modules.configs import ServeLimits
 
 # Answered even if the server is busy.
@@ -14,6 +15,7 @@ _UNLIMITED = ("/healthz", "/metrics")
 # A client that is still sending when the connection is closed cannot read the error.
 # An oversized body is therefore read and discarded, up to this multiple of the limit.
 _DRAIN_FACTOR = 16
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
 class _Refused(Exception):
@@ -86,10 +88,11 @@ class Limited:
                 raise _Refused(504, reason) from e
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Reads the body; None if the client has disconnected."""
+        """Reads and decompresses the body; None if the client has disconnected."""
         longest = self._limits.max_body_bytes
         most = _DRAIN_FACTOR * longest
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
         size = int(length) if length.isdigit() and int(length) > most else 0
         body = bytearray()
         is_whole = False
@@ -102,26 +105,31 @@ class Limited:
             if size <= longest:
                 body += part
             is_whole = not message.get("more_body", False)
+        is_gzip = b"gzip" in headers.get(b"content-encoding", b"")
+        if is_gzip and body and size <= longest:
+            body = _decompress(body, longest)
+            size = len(body)
         if size > longest:
             raise _Refused(413, f"The body is larger than {longest} bytes, the limit.")
         return bytes(body)
 
 
+def _decompress(body: bytearray, longest: int) -> bytearray:
+    """Decompresses a body, but not much beyond the longest that is allowed."""
+    gzip = zlib.decompressobj(_GZIP_FORMAT)
+    try:
+        content = gzip.decompress(body, longest + 1)
+    except zlib.error as e:
+        reason = f"The body cannot be decompressed ({e}), but its encoding is gzip."
+        raise _Refused(400, reason) from e
+    if not gzip.eof and len(content) <= longest:
+        raise _Refused(400, "The body ends before its gzip data does.")
+    return bytearray(content)
+
+
 async def _refuse(send: Send, refused: _Refused) -> None:
-    body = orjson.dumps({"error": str(refused)})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        # Unread bytes of this request must not be parsed as the next one.
-        (b"connection", b"close"),
-    ]
+    # Unread bytes of this request must not be parsed as the next one.
+    headers = [(b"connection", b"close")]
     if refused.status == 503:
         headers.append((b"retry-after", b"1"))
-    await send(
-        {
-            "type": "http.response.start",
-            "status": refused.status,
-            "headers": headers,
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+    await asgi.send_error(send, refused.status, str(refused), headers)

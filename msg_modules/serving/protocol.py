@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 from google.protobuf import json_format
 from pydantic import BaseModel, ConfigDict
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from msg_modules.common.errors import ConfigError
@@ -21,13 +22,18 @@ from msg_modules.generator.sampling import Generator
 
 Latents = list[float]
 
+_CONTENT_TYPE = b"content-type"
+
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    # Keys that are not known are ignored, as TensorFlow Serving does.
+    model_config = ConfigDict(strict=True)
 
 
 class LatentsInstance(_Part):
     """Latents of an image in row format."""
+
+    model_config = ConfigDict(extra="forbid")
 
     latents: Latents
 
@@ -48,9 +54,26 @@ class SampleInputs(_Part):
 class PredictRequest(_Part):
     """A predict request: `instances` in row format, `inputs` in column format."""
 
-    signature_name: Literal["serving_default", "sample"] = "serving_default"
+    signature_name: Literal["serving_default", "sample", ""] = ""
+    """Empty for `serving_default`."""
+
     instances: list[Latents] | list[LatentsInstance] | None = None
     inputs: list[Latents] | LatentsInputs | SampleInputs | None = None
+
+
+class AnyContentType:
+    """ASGI middleware that ignores a request's content type; all bodies are JSON."""
+
+    def __init__(self, app: ASGIApp):
+        """Wraps an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles a request; see ASGI."""
+        if scope["type"] == "http":
+            others = [item for item in scope["headers"] if item[0] != _CONTENT_TYPE]
+            scope["headers"] = [*others, (_CONTENT_TYPE, b"application/json")]
+        await self._app(scope, receive, send)
 
 
 class Refusal(BaseModel):
@@ -146,14 +169,18 @@ def status(version: str) -> dict[str, Any]:
     }
 
 
-def metadata(name: str, version: str, graph: MetaGraphDef) -> dict[str, Any]:
-    """Returns the signatures of a model."""
-    signatures = {
+def signatures(graph: MetaGraphDef) -> dict[str, Any]:
+    """Returns the signatures in a graph, as TensorFlow Serving describes them."""
+    return {
         # By position: include default values (which protobuf 5 renamed), and keep the
         # names of fields.
         key: json_format.MessageToDict(signature, True, True)
         for key, signature in graph.signature_def.items()
     }
+
+
+def metadata(name: str, version: str, signatures: dict[str, Any]) -> dict[str, Any]:
+    """Returns the description of a model."""
     return {
         "model_spec": {"name": name, "signature_name": "", "version": version},
         "metadata": {"signature_def": {"signature_def": signatures}},

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import functools
 import gc
 import pathlib
 
 import numpy as np
-from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from msg_modules.common import console
 from msg_modules.generator import saved_models
 from msg_modules.generator.sampling import Generator, find_version, load_generator
+from msg_modules.serving import protocol
 from msg_modules.serving.instruments import Figures
 
 
@@ -23,17 +22,15 @@ class Version:
     Attributes:
       generator: The generator.
       name: Name of its directory, a number.
+      signatures: Its signatures; the directory may be deleted while it is served.
     """
 
     def __init__(self, generator: Generator):
         """Wraps a loaded generator."""
         self.generator = generator
         self.name = generator.path.name
-
-    @functools.cached_property
-    def meta_graph(self) -> MetaGraphDef:
-        """The graph with its signatures."""
-        return saved_models.read_meta_graph(self.generator.path)
+        graph = saved_models.read_meta_graph(generator.path)
+        self.signatures = protocol.signatures(graph)
 
 
 class ServedModel:
@@ -48,16 +45,16 @@ class ServedModel:
     def __init__(
         self,
         path: pathlib.Path,
-        generator: Generator,
+        first: Version,
         poll_seconds: float,
         figures: Figures,
     ):
-        """Starts with a loaded generator.
+        """Starts with a loaded version.
 
         Args:
           path: The serving directory, polled for newer versions, or a version
             directory.
-          generator: The first version.
+          first: The first version.
           poll_seconds: Polling interval.
           figures: The Prometheus metrics to update.
         """
@@ -67,7 +64,7 @@ class ServedModel:
         self._last_error = ""
         # One thread, since every thread that has loaded a version retains memory.
         self._loader = concurrent.futures.ThreadPoolExecutor(1)
-        self.current = self._take(generator)
+        self.current = self._take(first)
 
     async def watch(self) -> None:
         """Switches to new versions as they appear, until cancelled."""
@@ -86,20 +83,19 @@ class ServedModel:
                 )
                 if newest == self.current.generator.path:
                     continue
-                generator = await loop.run_in_executor(self._loader, _load, newest)
+                version = await loop.run_in_executor(self._loader, _load, newest)
             except Exception as e:
                 # Partially copied, corrupt or deleted: keep serving the current version
                 # and retry on the next poll.
                 self._report_failure(str(e))
                 continue
-            before, self.current = self.current.name, self._take(generator)
+            before, self.current = self.current.name, self._take(version)
             is_new = True
             self._last_error = ""
             console.say(f"Switched from version {before} to {self.current.name}")
 
-    def _take(self, generator: Generator) -> Version:
+    def _take(self, version: Version) -> Version:
         self._figures.loads.labels("loaded").inc()
-        version = Version(generator)
         if version.name.isdecimal():
             self._figures.version.set(int(version.name))
         return version
@@ -111,8 +107,8 @@ class ServedModel:
         self._last_error = error
 
 
-def _load(path: pathlib.Path) -> Generator:
+def _load(path: pathlib.Path) -> Version:
     generator = load_generator(path)
     # Warm up: the first call is slow.
     generator.generate(np.zeros([1, generator.latent_dim], np.float32))
-    return generator
+    return Version(generator)

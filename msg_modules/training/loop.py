@@ -17,7 +17,7 @@ from msg_modules.data.batches import training_dataset
 from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.pictures import sheets
-from msg_modules.training import checkpoints, determinism, draws, health
+from msg_modules.training import checkpoints, determinism, draws, health, precision
 from msg_modules.training.distribution import (
     Team,
     make_strategy,
@@ -61,6 +61,7 @@ def train(
         job was lost or stopped, or a loss, gradient or weight is not finite and
         `divergence_retries` is exhausted.
     """
+    precision.warn_if_slow(config.precision, config.strategy)
     with determinism.required(config.deterministic):
         strategy = make_strategy(config.strategy, config.replicas)
         with working_directory(config.strategy, work_dir) as own_dir:

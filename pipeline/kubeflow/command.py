@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from msg_modules.common import console, extras, files
-from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.common import console, extras, files, outcome
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
 from pipeline import flags
 from pipeline.configs import (
     AUTO_DATASET,
+    ONE_POD,
     PRESETS,
     DataConfig,
     KubeflowConfig,
@@ -34,9 +35,7 @@ _PROG = "kubeflow_runner.py"
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 # Whether data can be downloaded is up to the cluster, so `auto` has no fallback.
 _AUTO = "fashion_mnist"
-_STRATEGIES = ("auto", "one_device", "mirrored")  # those that run in one pod
 _OUTPUTS = {"kubeflow": "pipeline.yaml", "vertex": "pipeline.json"}
-_FAILED, _USAGE = 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: The arguments; None for `sys.argv`.
 
     Returns:
-      The exit status: 0 on success, 1 on failure, 2 for invalid arguments.
+      The exit status: 0 on success, 1 on failure, 2 for invalid arguments, 130 or 143
+      if interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
@@ -77,15 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(argv[:1]).command
-    try:
-        _COMMANDS[command](argv[1:])
-    except ConfigError as e:
-        console.fail(str(e))
-        return _USAGE
-    except (OSError, RunError) as e:
-        console.fail(str(e))
-        return _FAILED
-    return 0
+    return outcome.run(lambda: _COMMANDS[command](argv[1:]), argv)
 
 
 def _compile(argv: Sequence[str]) -> None:
@@ -104,14 +96,12 @@ def _compile(argv: Sequence[str]) -> None:
             f"output is {str(output)!r}, whose directory does not exist; create the"
             " directory, or choose another file."
         )
-    console.quiet_libraries(args.verbose)
     console.say("Loading TensorFlow and TFX ...")
     # Imported late: loading these takes a while, and `--help` needs none of it.
     from pipeline import datasets
 
     compiler = _import_compiler()
-    data, _ = datasets.resolve(dataclasses.replace(config.data, data_dir=None))
-    data = dataclasses.replace(data, data_dir=config.data.data_dir)
+    data = datasets.resolve_elsewhere(config.data)
     vertex_root = args.config.pipeline_root if args.target == "vertex" else None
     compiled = compiler(
         dataclasses.replace(config, data=data), args.kubeflow, vertex_root
@@ -162,10 +152,10 @@ def _on_cluster(
         "serving_dir or none: Kubeflow Pipelines v2 does not support resolvers",
     )
     require(
-        config.train.starts_job or config.train.strategy in _STRATEGIES,
+        config.train.starts_job or config.train.strategy in ONE_POD,
         "train.strategy",
         config.train.strategy,
-        f"one of {', '.join(_STRATEGIES)}: a Kubeflow Pipelines step is a single pod;"
+        f"one of {', '.join(ONE_POD)}: a Kubeflow Pipelines step is a single pod;"
         " use --train.workers to train on several",
     )
     require(

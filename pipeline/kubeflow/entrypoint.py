@@ -54,13 +54,8 @@ def main(
     """
     console.quiet_libraries()
     try:
-        with signals.caught() as received:
-            try:
-                _run(sys.argv[1:] if argv is None else argv)
-            except Exception as e:
-                if received:  # Beam turns exceptions of its workers into text.
-                    raise Interrupted(received[0]) from e
-                raise
+        with signals.caught():
+            _run(sys.argv[1:] if argv is None else argv)
     except Interrupted as e:
         reason = "Interrupted; a retry of the step resumes from its checkpoint."
         return _fail(reason, _SIGNALLED + e.signal_number, termination_log)

@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import requests
 
-from msg_modules.common import console, extras
+from msg_modules.common import extras, files
 from msg_modules.common.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _HEALTH = "/apis/v2beta1/healthz"
 _ANSWERS_WITHIN_SECONDS = 10.0
+# Statuses that pass: request timeout, too many requests.
+_PASSING = (408, 429)
 _REFUSALS = {401: "you are not authenticated", 403: "you are not authorized"}
 
 
@@ -63,9 +66,9 @@ def connect(connection: Connection) -> kfp.Client:
       RunError: If the host does not answer, refuses access, or is not Kubeflow
         Pipelines.
     """
-    console.quiet_libraries()
     token = _read(connection.token_file, "token_file")
     cookies = _read(connection.cookies_file, "cookies_file")
+    _read(connection.ca_cert, "ca_cert")
     _check_host(connection, token, cookies)
     with extras.needed("kubeflow"):
         import kfp
@@ -78,9 +81,18 @@ def connect(connection: Connection) -> kfp.Client:
         )
 
 
+class Unavailable(RunError):
+    """The host does not answer, or not as it should; it may later."""
+
+
 @contextlib.contextmanager
 def explained(host: str) -> Iterator[None]:
-    """Converts the SDK's exceptions to `RunError`."""
+    """Converts the SDK's exceptions to `RunError`.
+
+    Raises:
+      Unavailable: If it may help to try again.
+      RunError: For all other errors.
+    """
     import kfp_server_api
     import urllib3
 
@@ -95,13 +107,7 @@ def explained(host: str) -> Iterator[None]:
 def _read(path: pathlib.Path | None, field: str) -> str | None:
     if path is None:
         return None
-    try:
-        return path.read_text().strip()
-    except OSError as e:
-        raise ConfigError(
-            f"{field} is {str(path)!r}, which cannot be read ({e.strerror}); choose a"
-            " readable file."
-        ) from e
+    return files.read_text(path, field, "choose a readable text file").strip()
 
 
 def _check_host(connection: Connection, token: str | None, cookies: str | None) -> None:
@@ -135,10 +141,24 @@ def _check_host(connection: Connection, token: str | None, cookies: str | None) 
 
 
 def _away(host: str, error: Exception) -> RunError:
-    return RunError(
-        f"{host!r} does not answer ({_innermost(error)}); check the address, and that"
+    reason = _innermost(error)
+    if _is_tls(error):
+        return RunError(
+            f"{host!r} cannot be verified ({reason}); give the CA certificate of the"
+            " host with --ca-cert, or check the address."
+        )
+    return Unavailable(
+        f"{host!r} does not answer ({reason}); check the address, and that"
         " `kubectl port-forward` is running if you use it."
     )
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError | requests.exceptions.SSLError):
+            return True
+        error = error.__context__
+    return False
 
 
 def _innermost(error: BaseException) -> str:
@@ -153,6 +173,8 @@ def _refused(host: str, status: int, message: str) -> RunError:
             f"{host!r} refused access: {_REFUSALS[status]} ({status} {message}); give a"
             " valid --token-file or --cookies-file, and your --namespace."
         )
+    if status in _PASSING or status >= 500:
+        return Unavailable(f"{host!r} failed: {message} ({status}); try again later.")
     return RunError(f"{host!r} refused the request: {message} ({status}).")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 import yaml
 
-from msg_modules.common import console
+from msg_modules.common import console, files, signals
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.configs import require
 from pipeline.kubeflow import kfp_client
@@ -32,14 +32,33 @@ _STUCK = (
     "A step that stays pending may lack its image, its volume or a node; check"
     " `kubectl get pods` and `kubectl describe pod` in its namespace."
 )
+# What to expect of a schedule.
+_CACHED = (
+    "Once a run has succeeded, all later ones are answered from the cache, and nothing"
+    " is trained or pushed; --no-cache runs the steps again."
+)
+_FINISHED = (
+    "Every run reads the data and evaluates again. It trains and pushes only if the"
+    " data has changed: a finished training with the same settings is reused."
+)
 _SECONDS_BETWEEN_LOOKS = 5.0
+# Longer than an upgrade of Kubeflow or a restart of its proxy takes.
+_PATIENCE_SECONDS = 1800.0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Package:
-    """Flags shared by `submit` and `schedule`."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Command:
+    """Flags of all commands."""
 
     connection: tyro.conf.OmitArgPrefixes[Connection]
+
+    verbose: bool = False
+    """Show all logs, and the traceback of an error."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Package(_Command):
+    """Flags shared by `submit` and `schedule`."""
 
     package: pathlib.Path = pathlib.Path("pipeline.yaml")
     """Compiled pipeline, as written by `compile`."""
@@ -72,7 +91,7 @@ class _Package:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SubmitArgs(_Package):
     """Flags of `submit`."""
 
@@ -80,7 +99,7 @@ class SubmitArgs(_Package):
     """Wait for the run to finish; exit with status 1 if it fails."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ScheduleArgs(_Package):
     """Flags of `schedule`."""
 
@@ -97,11 +116,9 @@ class ScheduleArgs(_Package):
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class UploadArgs:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UploadArgs(_Command):
     """Flags of `upload`."""
-
-    connection: tyro.conf.OmitArgPrefixes[Connection]
 
     package: pathlib.Path = pathlib.Path("pipeline.yaml")
     """Compiled pipeline, as written by `compile`."""
@@ -110,17 +127,15 @@ class UploadArgs:
     """Version name, if the pipeline exists already. Default: the current time."""
 
 
-@dataclasses.dataclass(frozen=True)
-class RunArgs:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunArgs(_Command):
     """Flags of `status`."""
 
     run_id: tyro.conf.Positional[str]
     """Run ID, as printed by `submit`."""
 
-    connection: tyro.conf.OmitArgPrefixes[Connection]
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WaitArgs(RunArgs):
     """Flags of `wait`."""
 
@@ -177,6 +192,7 @@ def schedule(argv: Sequence[str]) -> None:
             service_account=args.service_account,
         )
     console.say(f"Schedule {recurring.recurring_run_id}: {args.cron}")
+    console.say(_CACHED if args.cache else _FINISHED)
 
 
 def upload(argv: Sequence[str]) -> None:
@@ -223,11 +239,21 @@ def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
     """Polls a run until it has finished.
 
     The SDK's own loop never returns for a cancelled run.
+
+    Raises:
+      Interrupted: On Ctrl-C or SIGTERM.
+      RunError: If the run failed, or the host is unavailable for half an hour.
     """
+    with signals.caught(
+        f"The run continues; `{_PROG} wait {run_id} --host {host}` waits for it again."
+    ):
+        _poll(client, host, run_id, timeout)
+
+
+def _poll(client: Any, host: str, run_id: str, timeout: float | None) -> None:
     start, seen = time.monotonic(), None
     while True:
-        with kfp_client.explained(host):
-            run = client.get_run(run_id)
+        run = _look(client, host, run_id)
         if run.state != seen:
             console.say(f"Run {run_id}: {run.state}")
             seen = run.state
@@ -256,6 +282,23 @@ def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
         )
 
 
+def _look(client: Any, host: str, run_id: str) -> Any:
+    """Gets a run; a host that is unavailable is asked again."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    is_first = True
+    while True:
+        try:
+            with kfp_client.explained(host):
+                return client.get_run(run_id)
+        except kfp_client.Unavailable as e:
+            if time.monotonic() > until:
+                raise
+            if is_first:
+                console.say(f"Run {run_id}: {e} Still waiting.")
+            is_first = False
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
 def _tasks(run: kfp_server_api.V2beta1Run) -> list[Any]:
     details = run.run_details.task_details if run.run_details else None
     return details or []
@@ -279,15 +322,13 @@ def _read_package(
     Raises:
       ConfigError: If the file is not a compiled pipeline, or a parameter is invalid.
     """
+    text = files.read_text(
+        path, "package", f"write it with `{_PROG} compile --output {path}`"
+    )
     try:
-        spec = next(iter(yaml.safe_load_all(path.read_text())))
+        spec = next(iter(yaml.safe_load_all(text)))
         name = spec["pipelineInfo"]["name"]
         known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    except OSError as e:
-        raise ConfigError(
-            f"package is {str(path)!r}, which cannot be read ({e.strerror}); write it"
-            f" with `{_PROG} compile --output {path}`."
-        ) from e
     except (yaml.YAMLError, StopIteration, KeyError, TypeError, AttributeError) as e:
         raise ConfigError(
             f"package is {str(path)!r}, which is not a compiled pipeline; write it with"

@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from msg_modules.configs import require
-from pipeline.configs import KubeflowConfig, PipelineConfig
+from pipeline.configs import ONE_POD, KubeflowConfig, PipelineConfig
 
 # Where Vertex AI mounts the buckets that a step's service account can access.
 BUCKETS = "/gcs"
@@ -59,6 +59,12 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
         "train.workers",
         config.train.workers,
         "1 with --target vertex: Vertex AI steps cannot start jobs",
+    )
+    require(
+        config.train.strategy in ONE_POD,
+        "train.strategy",
+        config.train.strategy,
+        f"one of {', '.join(ONE_POD)} with --target vertex: a step is a single machine",
     )
     require(
         "/" in kubeflow.image,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-import re
 import sys
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import filelock
 
-from msg_modules.common import console, signals
-from msg_modules.common.errors import ConfigError, Interrupted, RunError, root_message
+from msg_modules.common import console, outcome, signals
+from msg_modules.common.errors import ConfigError, RunError, explain
 from msg_modules.configs import require
 from msg_modules.training import cluster
 from pipeline import flags
@@ -29,8 +28,9 @@ _DESCRIPTION = (
     " generator and pushes it. Unchanged steps are cache hits, and an interrupted run"
     " resumes."
 )
-_DISK_FULL = re.compile("no space left|disk is full", re.IGNORECASE)
-_FAILED, _USAGE, _SIGNALLED = 1, 2, 128
+
+
+_PATTERN = frozenset("*?[]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,40 +44,36 @@ def main(argv: Sequence[str] | None = None) -> int:
       and so not pushed; 1 if it failed; 2 for invalid arguments; 130 or 143 if
       interrupted by Ctrl-C or SIGTERM.
     """
+    argv = sys.argv[1:] if argv is None else argv
+    return outcome.run(lambda: _main(argv), argv)
+
+
+def _main(argv: Sequence[str]) -> None:
+    args = flags.parse(
+        flags.RunnerArgs, argv, prog="local_runner.py", description=_DESCRIPTION
+    )
+    _check_local(args.config)
+    config = _absolute(args.config)
+    _check_alone(config)
+    _make_writable(config)
+    with _locked(config.pipeline_root), signals.caught(signals.RESUME):
+        _run(config)
+
+
+@contextlib.contextmanager
+def _locked(pipeline_root: str) -> Iterator[None]:
+    lock = filelock.FileLock(pathlib.Path(pipeline_root) / ".lock")
     try:
-        args = flags.parse(
-            flags.RunnerArgs,
-            sys.argv[1:] if argv is None else argv,
-            prog="local_runner.py",
-            description=_DESCRIPTION,
-        )
-        _check_local(args.config)
-        config = _absolute(args.config)
-        _check_alone(config)
-        console.quiet_libraries(args.verbose)
-        _make_writable(config)
-        with (
-            filelock.FileLock(
-                pathlib.Path(config.pipeline_root) / ".lock", blocking=False
-            ),
-            signals.caught() as received,
-        ):
-            return _run(config, args.verbose, received)
-    except ConfigError as e:
-        console.fail(str(e))
-        return _USAGE
-    except filelock.Timeout:
-        console.fail(
-            f"Another run is using {config.pipeline_root!r}; wait for it to finish, or"
-            " choose another --pipeline-root."
-        )
-        return _FAILED
-    except OSError as e:
-        console.fail(str(e))
-        return _FAILED
-    except Interrupted as e:
-        console.fail("Interrupted. Run the same command again to resume.")
-        return _SIGNALLED + e.signal_number
+        lock.acquire(blocking=False)
+    except filelock.Timeout as e:
+        raise RunError(
+            f"Another run is using {pipeline_root!r}; wait for it to finish, or choose"
+            " another --pipeline-root."
+        ) from e
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_alone(config: PipelineConfig) -> None:
@@ -90,7 +86,11 @@ def _check_alone(config: PipelineConfig) -> None:
 
 
 def _check_local(config: PipelineConfig) -> None:
-    """Rejects URIs, which `pathlib` would silently turn into local directories."""
+    """Rejects paths that libraries would take for something else.
+
+    `pathlib` turns URIs into local directories, and TFX and Beam search the pipeline
+    root with file patterns.
+    """
     for field, path in (
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
@@ -102,6 +102,12 @@ def _check_local(config: PipelineConfig) -> None:
             path,
             "a local directory, not a URI",
         )
+    require(
+        not _PATTERN.intersection(config.pipeline_root),
+        "pipeline_root",
+        config.pipeline_root,
+        "a directory without any of * ? [ ] in its name, which TFX takes for a pattern",
+    )
 
 
 def _absolute(config: PipelineConfig) -> PipelineConfig:
@@ -145,7 +151,7 @@ def _make_writable(config: PipelineConfig) -> None:
             ) from e
 
 
-def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:
+def _run(config: PipelineConfig) -> None:
     start = time.monotonic()
     console.say("Loading TensorFlow and TFX ...")
     # Imported late: loading these takes a while, and `--help` needs none of it.
@@ -165,40 +171,15 @@ def _run(config: PipelineConfig, verbose: bool, received: list[int]) -> int:
     try:
         runner.LocalDagRunner().run(create_pipeline(config))
     except runner.ComponentFailed as failure:
-        error = Interrupted(received[0]) if received else failure.error
-        return _explain(failure.component, error, config.pipeline_root, verbose)
-    if received:
-        raise Interrupted(received[0])
+        signals.check(failure.component)
+        reason = explain(failure.error, config.pipeline_root)
+        raise RunError(f"{failure.component} failed: {reason}") from failure
     found = results.find(
         pathlib.Path(config.pipeline_root), config.name, config.serving_path
     )
     _summarise(found, time.monotonic() - start)
     if warning:
         console.warn(warning)
-    return 0
-
-
-def _explain(
-    component: str, error: Exception, pipeline_root: str, verbose: bool
-) -> int:
-    """Prints a one-line reason for a component's failure; returns the exit status."""
-    if isinstance(error, Interrupted):
-        console.fail(
-            f"Interrupted in {component}. Run the same command again to resume."
-        )
-        return _SIGNALLED + error.signal_number
-    if verbose:
-        traceback.print_exception(error)
-    message = root_message(error)
-    if _DISK_FULL.search(message):
-        message = (
-            f"no space left on the disk of {pipeline_root!r}; free some space and run"
-            " the same command again to resume"
-        )
-    elif not verbose and not isinstance(error, (ConfigError, RunError)):
-        message += " (use --verbose for details)"
-    console.fail(f"{component} failed: {message}")
-    return _FAILED
 
 
 def _summarise(found: Results, seconds: float) -> None:

@@ -12,7 +12,8 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
 
-from msg_modules.common import console
+from msg_modules.common import console, signals
+from msg_modules.runs import database
 
 
 class ComponentFailed(Exception):
@@ -63,24 +64,28 @@ class LocalDagRunner(tfx_runner.IrBasedRunner):
             deployment.metadata_connection_config,
             deployment.metadata_connection_config.WhichOneof("connection_config"),
         )
+        database_file = connection.sqlite.filename_uri
         for number, node in enumerate(pipeline.nodes, start=1):
             component = node.pipeline_node.node_info.id
             console.say(f"[{number}/{len(pipeline.nodes)}] {component} ...")
             start = time.monotonic()
             store = metadata.Metadata(connection)
             try:
-                execution = launcher.Launcher(
-                    pipeline_node=node.pipeline_node,
-                    mlmd_connection=store,
-                    pipeline_info=pipeline.pipeline_info,
-                    pipeline_runtime_spec=pipeline.runtime_spec,
-                    executor_spec=runner_utils.extract_executor_spec(
-                        deployment, component
-                    ),
-                    custom_driver_spec=runner_utils.extract_custom_driver_spec(
-                        deployment, component
-                    ),
-                ).launch()
+                with database.explained(database_file):
+                    execution = launcher.Launcher(
+                        pipeline_node=node.pipeline_node,
+                        mlmd_connection=store,
+                        pipeline_info=pipeline.pipeline_info,
+                        pipeline_runtime_spec=pipeline.runtime_spec,
+                        executor_spec=runner_utils.extract_executor_spec(
+                            deployment, component
+                        ),
+                        custom_driver_spec=runner_utils.extract_custom_driver_spec(
+                            deployment, component
+                        ),
+                    ).launch()
+                # A lost interruption must not lead to a push.
+                signals.check(component)
             except Exception as e:
                 raise ComponentFailed(component, e) from e
             how = "cache hit" if _is_cached(store, execution.execution_id) else "done"

@@ -25,9 +25,15 @@ from components.card_pusher import executor as pusher_executor
 from components.classifier_trainer import executor as classifier_trainer
 from components.gan_evaluator import executor
 from msg_modules.common.errors import RunError
-from msg_modules.configs import ClassifierConfig, EvaluateConfig
+from msg_modules.configs import (
+    ClassifierConfig,
+    EvaluateConfig,
+    ModelConfig,
+    TrainConfig,
+)
 from msg_modules.generator import sampling
 from msg_modules.metrics.yardstick import METRICS
+from msg_modules.report import card
 
 SIZES = (7, 14, 28)
 DATASET = "stripes:1.0.0"
@@ -327,7 +333,11 @@ def test_states_what_the_figures_were_made_of(judge, inputs: Inputs) -> None:
     ],
 )
 def test_a_bad_generator_is_neither_blessed_nor_pushed(
-    judge, tmp_path: pathlib.Path, draw: Draw, words: list[str]
+    judge,
+    tmp_path: pathlib.Path,
+    draw: Draw,
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     outputs = judge(draw)
     assert not outputs.metrics["blessed"]
@@ -335,6 +345,8 @@ def test_a_bad_generator_is_neither_blessed_nor_pushed(
     assert reason == "; ".join(outputs.metrics["reasons"])
     for word in words:
         assert word in reason
+    # On Kubeflow, the step's log is all that there is to see.
+    assert f"not blessed: {reason}" in capsys.readouterr().out
     assert "Not blessed" in outputs.page
     assert html.escape(words[0], quote=False) in outputs.page
     assert not (pathlib.Path(outputs.blessing.uri) / "README.md").exists()
@@ -422,6 +434,23 @@ def test_the_card_beside_a_pushed_generator(judge, tmp_path: pathlib.Path) -> No
     names: dict[str, Any] = {}
     exec(code.replace('"."', repr(str(path.parent))), names)
     assert names["images"]["image_28"].shape == (16, 28, 28, 1)
+
+
+def test_the_card_names_the_penalties(judge) -> None:
+    metrics = judge(draw_stripes).metrics
+    for weights, words in (
+        ({"r1_gamma": 0.5}, "R1 0.5; batch size"),
+        ({"r1_gamma": 0.5, "r2_gamma": 0.1}, "R1 0.5, R2 0.1; batch size"),
+        ({"r1_gamma": 0, "gradient_penalty": 10}, "WGAN-GP 10; batch size"),
+        ({"r1_gamma": 0}, "no gradient penalty; batch size"),
+    ):
+        settings = {
+            "model": dataclasses.asdict(ModelConfig()),
+            "train": dataclasses.asdict(TrainConfig(**weights)),
+            "images": {"number": 300},
+        }
+        training = {"config": settings, "step": 6, "images": 96, "seconds": 60.0}
+        assert words in card.render_card({**metrics, "training": training})
 
 
 def test_the_page_shows_what_was_measured(judge) -> None:

@@ -10,6 +10,8 @@ import sys
 import pytest
 from local_pipeline import COMPONENTS, Pipeline, Run
 
+from msg_modules import cli
+
 CACHED = "cache hit"
 
 
@@ -53,6 +55,11 @@ def _fails(
         (["--data.dataset", "fashion_mnits"], ["fashion_mnits", "fashion_mnist"]),
         (["--data.train-split", "trian"], ["trian", "train", "test"]),
         (["--data.train-split", "train[:90%"], ["train[:90%"]),
+        (["--data.train-split", "all[:80%]"], ["all[:80%]", "splits are test, train"]),
+        (["--data.eval-split", "train[:5%]"], ["share train[0:30]", "trained on"]),
+        (["--data.dataset", "huggingface:mnist"], ["huggingface:mnist", "namespace"]),
+        (["--data.data-dir", "s3://bucket/tfds"], ["s3://bucket/tfds", "local"]),
+        (["--pipeline-root", "run[1]"], ["pipeline_root", "run[1]", "* ? [ ]"]),
         (["--data.eval-split", "test[600:]"], ["test[600:]", "is empty"]),
         (["--data.data-dir", "/nowhere/tfds"], ["/nowhere/tfds"]),
         (["--data.schema", "/nowhere/schema.pbtxt"], ["/nowhere/schema.pbtxt"]),
@@ -91,6 +98,66 @@ def test_unwritable_pipeline_root(
     run = _fails(pipeline, capsys, "--pipeline-root", root, status=2)
     assert "pipeline_root" in run.error
     assert root in run.error
+
+
+def test_schema_that_is_not_text(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_bytes(b"\xff\xfe")
+    run = _fails(pipeline, capsys, "--data.schema", str(schema), status=2)
+    assert str(schema) in run.error
+    assert "UTF-8" in run.error
+
+
+@pytest.mark.parametrize("content", ["", "some text " * 1000])
+def test_file_that_is_no_database(
+    capsys: pytest.CaptureFixture[str],
+    garments_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    content: str,
+) -> None:
+    database = tmp_path / "metadata.sqlite"
+    database.write_text(content)
+    assert cli.main(["runs", "--root", str(tmp_path)]) == 1
+    errors = [capsys.readouterr().err]
+    if content:  # SQLite takes an empty file for an empty database.
+        run = Pipeline(tmp_path, garments_dir).run(capsys)
+        assert run.status == 1
+        errors.append(run.error)
+    for error in errors:
+        (line,) = error.splitlines()
+        assert str(database) in line
+        assert "move it away" in line
+        assert "SELECT" not in line
+
+
+def test_database_that_another_process_uses(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = pipeline.root / "metadata.sqlite"
+    code = (
+        "import sqlite3, sys, time\n"
+        "connection = sqlite3.connect(sys.argv[1])\n"
+        "connection.execute('BEGIN EXCLUSIVE')\n"
+        "print('held', flush=True)\n"
+        "time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(database)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            run = pipeline.run(capsys)
+            assert cli.main(["runs", "--root", str(pipeline.root)]) == 1
+        finally:
+            holder.kill()
+    assert run.status == 1
+    for error in (run.error, capsys.readouterr().err):
+        (line,) = error.splitlines()
+        assert str(database) in line
+        assert "another process" in line
 
 
 def test_batch_larger_than_the_data(

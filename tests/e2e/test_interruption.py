@@ -8,10 +8,12 @@ import re
 import signal
 import subprocess
 import time
+import weakref
 
 import pytest
 from local_pipeline import Pipeline
 
+from msg_modules.metrics import judge
 from pipeline.local import command
 
 pytestmark = pytest.mark.slow
@@ -170,6 +172,33 @@ def test_stop_in_a_beam_step_leaves_a_root_that_works(
     assert run.status == 0, run
     assert run.outcomes[component] == "done"
     assert len(pipeline.versions) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_discards_leads_to_no_push(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluate = judge.evaluate
+
+    def interrupted(*arguments: object) -> object:
+        thing = {"signal"}
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        assert reference() is None
+        return evaluate(*arguments)
+
+    served = pipeline.versions
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "evaluate", interrupted)
+        run = pipeline.run(capsys, "--train.seed", "400")
+    assert run.status == 130
+    (line,) = [line for line in run.error.splitlines() if line.startswith("error")]
+    assert "Interrupted in GanEvaluator" in line
+    assert pipeline.versions == served
+    assert pipeline.run(capsys, "--train.seed", "400").status == 0
+    assert len(pipeline.versions) == len(served) + 1
 
 
 def test_kill_in_the_training_loses_no_checkpoint(

@@ -90,3 +90,21 @@ def test_runs_are_listed_from_ml_metadata(
 def test_runs_of_nothing(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["runs", "--root", str(tmp_path)]) == 2
     assert "metadata.sqlite" in capsys.readouterr().err
+
+
+def test_a_root_that_was_moved_is_found_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    assert cli.main(["runs", "--root", str(pipeline.root)]) == 0
+    before = capsys.readouterr().out.splitlines()
+    moved = tmp_path / "elsewhere"
+    pipeline.root.rename(moved)
+    try:
+        assert cli.main(["runs", "--root", str(moved)]) == 0
+        listed = capsys.readouterr().out.splitlines()
+        words = ["--model", str(moved / "serving"), "--run", str(moved)]
+        assert cli.main(["evaluate", *words]) == 0
+    finally:
+        moved.rename(pipeline.root)
+    assert len(listed) == len(before) > 1
+    assert "Frechet distance" in capsys.readouterr().out

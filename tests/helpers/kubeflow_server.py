@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
+import ssl
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,10 +24,16 @@ class Kubeflow(http.server.ThreadingHTTPServer):
       refusal: A status and a message with which all but the health is refused.
       health: The answer to the question about the health.
       pipelines: The pipelines that were uploaded.
+      troubles: What happens to the next requests but those about the health: a status,
+        or None for a connection that breaks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self._scheme = "https" if context else "http"
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.troubles: list[int | None] = []
         self.requests: list[tuple[str, str, Any]] = []
         self.headers: dict[str, str] = {}
         self.states = ["SUCCEEDED"]
@@ -36,7 +44,7 @@ class Kubeflow(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}"
 
     def close(self) -> None:
         self.shutdown()
@@ -69,6 +77,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.headers = dict(self.headers.items())
         if path == "/healthz":
             self._send(*self.server.health)
+        elif self.server.troubles:
+            status = self.server.troubles.pop(0)
+            if status is None:
+                self.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                self._send(status, "text/plain", "no healthy upstream")
         elif self.server.refusal:
             status, message = self.server.refusal
             self._send_json({"error": message, "message": message}, status)

@@ -97,6 +97,14 @@ class NamedSwatches(Swatches):
         return {"photo": noise, "kind": index % NUM_KINDS if index else -1}
 
 
+class ConfiguredSwatches(Swatches):
+    """In several variants."""
+
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name=name, version="2.1.0") for name in ("calm", "loud")
+    ]
+
+
 class RemoteSwatches(Swatches):
     """Needs a file from `url`, which a test sets."""
 

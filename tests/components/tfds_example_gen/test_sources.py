@@ -194,6 +194,18 @@ def test_a_dataset_is_available_while_its_server_answers(
     assert sources.is_available(builder)
 
 
+def test_a_dataset_is_available_from_a_server_that_refuses_to_tell_of_it(
+    web_dir, web_url, data_dir, monkeypatch
+):
+    url = f"{web_url}/swatches.zip"
+    (web_dir / "swatches.zip").write_bytes(b"paint")
+    monkeypatch.setattr(tiny_datasets.RemoteSwatches, "url_infos", {url: None})
+    monkeypatch.setattr(QuietHandler, "do_HEAD", lambda self: self.send_error(403))
+    builder = sources.load_builder("remote_swatches", str(data_dir))
+
+    assert sources.is_available(builder)
+
+
 def test_a_dataset_is_not_available_when_no_server_answers(data_dir, monkeypatch):
     infos = {REFUSING_URL: None}
     monkeypatch.setattr(tiny_datasets.RemoteSwatches, "url_infos", infos)
@@ -324,6 +336,15 @@ def test_a_directory_that_cannot_be_written_is_told():
     assert "--data.data-dir" in message
 
 
+def test_the_directory_of_a_dataset_with_a_config_is_told(data_dir):
+    (data_dir / "configured_swatches").touch()
+    builder = sources.load_builder("configured_swatches/loud", str(data_dir))
+
+    message = refusal(sources.prepare, builder)
+
+    assert f"could not be prepared in {str(data_dir)!r}" in message
+
+
 def test_a_file_in_the_place_of_the_dataset_is_told_and_can_be_mended(data_dir):
     (data_dir / "swatches").touch()
     builder = sources.load_builder("swatches", str(data_dir))
@@ -373,7 +394,11 @@ def test_features_that_do_not_fit_are_named(dataset, images, labels, data_dir):
     assert "one of each" in message
 
 
-# resolve_split
+# resolve_splits
+
+
+def resolve_split(builder, split, max_examples):
+    return sources.resolve_splits(builder, [split], max_examples)[0]
 
 
 @pytest.mark.parametrize(
@@ -397,7 +422,7 @@ def test_features_that_do_not_fit_are_named(dataset, images, labels, data_dir):
     ],
 )
 def test_a_slice_is_written_in_absolute_numbers(split, resolved, garments):
-    assert sources.resolve_split(garments, split, None) == resolved
+    assert resolve_split(garments, split, None) == resolved
     sizes = garments.info.splits
     assert sizes[resolved].num_examples == sizes[split].num_examples
 
@@ -420,7 +445,7 @@ def test_a_slice_is_written_in_absolute_numbers(split, resolved, garments):
     ],
 )
 def test_the_first_examples_are_kept(split, max_examples, resolved, garments):
-    assert sources.resolve_split(garments, split, max_examples) == resolved
+    assert resolve_split(garments, split, max_examples) == resolved
 
 
 @pytest.mark.parametrize("max_examples", [None, 7])
@@ -431,7 +456,7 @@ def test_the_resolved_slice_holds_the_same_examples(split, max_examples, swatche
         dataset = swatches.as_dataset(split=spec, decoders=raw)
         return [example["photo"] for example in dataset.as_numpy_iterator()]
 
-    resolved = sources.resolve_split(swatches, split, max_examples)
+    resolved = resolve_split(swatches, split, max_examples)
 
     assert photos(resolved) == photos(split)[:max_examples]
 
@@ -445,8 +470,8 @@ def test_slices_by_shards_part_a_split(data_dir):
     cut = sum(lengths[:3])
 
     assert len(lengths) == 4
-    first = sources.resolve_split(builder, "train[:3shard]", None)
-    last = sources.resolve_split(builder, "train[-1shard:]", None)
+    first = resolve_split(builder, "train[:3shard]", None)
+    last = resolve_split(builder, "train[-1shard:]", None)
     assert first == f"train[0:{cut}]"
     assert last == f"train[{cut}:{sum(lengths)}]"
 
@@ -470,7 +495,7 @@ def test_slices_by_shards_part_a_split(data_dir):
     ],
 )
 def test_what_is_no_split_is_refused_with_those_there_are(split, garments):
-    message = refusal(sources.resolve_split, garments, split, None)
+    message = refusal(resolve_split, garments, split, None)
 
     assert f"garments/2.0.0 has no split {split!r}" in message
     assert "its splits are test, train" in message
@@ -481,7 +506,7 @@ def test_what_is_no_split_is_refused_with_those_there_are(split, garments):
     "split", ["train[0:0]", "train[:0%]", "train[20:10]", "train[:0]+test[5:5]"]
 )
 def test_an_empty_slice_is_refused(split, garments):
-    message = refusal(sources.resolve_split, garments, split, None)
+    message = refusal(resolve_split, garments, split, None)
 
     assert f"The split {split!r} of garments/2.0.0 is empty" in message
     assert "larger slice" in message

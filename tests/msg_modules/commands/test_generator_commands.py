@@ -123,7 +123,7 @@ def test_an_interrupted_archive_leaves_nothing(
         *("sample", "--model", serving_dir, "--output", tmp_path / "i.npz"),
     )
 
-    assert "Interrupted" in line
+    assert "Interrupted. Nothing was written." in line
     assert list(tmp_path.iterdir()) == []
 
 

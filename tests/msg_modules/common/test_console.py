@@ -18,6 +18,12 @@ def test_a_failure_is_one_line_on_standard_error(capsys: pytest.CaptureFixture):
     assert captured.err == "error: steps is 0; it must be [at least] 1\n"
 
 
+def test_a_path_keeps_its_spaces(capsys: pytest.CaptureFixture):
+    console.fail("'two  spaces' does not exist")
+
+    assert capsys.readouterr().err == "error: 'two  spaces' does not exist\n"
+
+
 def test_what_looks_like_markup_is_said_as_it_is(capsys: pytest.CaptureFixture):
     console.say("[bold]loss[/bold] of images[3] " + "x" * 200)
 

@@ -31,3 +31,42 @@ def test_what_cannot_be_written_leaves_the_old_text(tmp_path: pathlib.Path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert path.read_text() == "old\n"
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path: pathlib.Path):
+    path = tmp_path / "model"
+    for text in ("one", "two"):
+        with files.directory_beside(path) as part:
+            part.mkdir()
+            (part / text).touch()
+
+    assert [file.name for file in path.iterdir()] == ["two"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_stays_if_the_new_one_cannot_be_put_in_its_place(
+    tmp_path: pathlib.Path,
+):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").touch()
+
+    with pytest.raises(FileNotFoundError), files.directory_beside(path):
+        pass  # Nothing is written.
+
+    assert (path / "old").exists()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_that_a_killed_process_was_replacing_is_found_again(
+    tmp_path: pathlib.Path,
+):
+    path = tmp_path / "model"
+    (tmp_path / ".model.old").mkdir()
+    (tmp_path / ".model.old/old").touch()
+
+    with pytest.raises(RuntimeError), files.directory_beside(path):
+        assert (path / "old").exists()
+        raise RuntimeError("nor does this process write another")
+
+    assert (path / "old").exists()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pathlib
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -86,3 +87,51 @@ def test_another_thread_can_train_as_well():
     thread.join()
 
     assert seen == [[]]
+
+
+class _Thing:
+    """Can be referred to weakly."""
+
+
+def _lose_an_interruption() -> list[str]:
+    """Receives SIGINT where Python discards what the handler raises."""
+    thing = _Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    assert reference() is None
+    return ["went on"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_discards_is_raised_at_the_next_check():
+    went_on = []
+
+    with pytest.raises(Interrupted) as caught, signals.caught("Go on."):
+        went_on = _lose_an_interruption()
+        signals.check("Trainer")
+        went_on.append("beyond the check")
+
+    assert went_on == ["went on"]
+    assert (caught.value.place, caught.value.advice) == ("Trainer", "Go on.")
+    signals.check()  # It is over.
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("error", [None, RuntimeError("a consequence")])
+def test_an_interruption_that_python_discards_is_raised_at_the_end(
+    error: Exception | None,
+):
+    with pytest.raises(Interrupted) as caught, signals.caught():
+        _lose_an_interruption()
+        if error:
+            raise error
+
+    assert caught.value.signal_number == signal.SIGINT
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_block_that_holds_signals_back_does_not_begin_after_one():
+    with pytest.raises(Interrupted), signals.caught():
+        _lose_an_interruption()
+        with signals.held_back():
+            pytest.fail("It began.")

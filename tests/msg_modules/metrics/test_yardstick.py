@@ -93,9 +93,11 @@ def test_training_images_handed_back_are_found(
 
 def test_too_few_images(stripes_classifier, make_stripes) -> None:
     many, few = (_pyramid(make_stripes(num, seed=0)[0]) for num in (50, 9))
-    with pytest.raises(RunError, match="9 test images"):
+    with pytest.raises(RunError, match=r"9 test images.*--data.eval-split") as caught:
         Yardstick(stripes_classifier, many, few)
-    with pytest.raises(RunError, match="9 training images"):
+    # However few are asked for.
+    assert "num-images" not in str(caught.value)
+    with pytest.raises(RunError, match=r"9 training images.*--data.train-split"):
         Yardstick(stripes_classifier, few, many)
-    with pytest.raises(RunError, match=r"50 test images.*51"):
+    with pytest.raises(RunError, match=r"50 test images.*51.*num-images"):
         Yardstick(stripes_classifier, many, many, 51)

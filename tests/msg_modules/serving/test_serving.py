@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import gzip
 import io
 import json
 import pathlib
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import PIL.Image
 import pytest
@@ -96,6 +98,122 @@ def test_state_and_signatures_are_tensorflow_servings(server: Server, version: s
     assert signatures["sample"]["inputs"]["seed"]["tensor_shape"]["dim"] == []
 
 
+def test_signatures_are_told_of_a_version_whose_directory_is_gone(
+    serving_dir: pathlib.Path, tmp_path: pathlib.Path
+):
+    directory = tmp_path / "served"
+    shutil.copytree(serving_dir / "7", directory / "7")
+    server = Server(directory)
+    try:
+        shutil.rmtree(directory / "7")
+
+        answer = requests.get(f"{server.model}/metadata", timeout=30)
+    finally:
+        server.stop()
+
+    assert answer.status_code == 200, answer.text
+    assert "serving_default" in answer.text
+
+
+def _post(content: bytes, content_type: str | None = "application/json", **headers):
+    if content_type is not None:
+        headers["content-type"] = content_type
+    return lambda server: requests.post(
+        f"{server.model}:predict", data=content, headers=headers, timeout=30
+    )
+
+
+def _get(path: str) -> Callable:
+    return lambda server: requests.get(server.url + path, timeout=30)
+
+
+ROW = [0.5] * 8
+ROWS = json.dumps({"instances": [ROW]}).encode()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        _post(ROWS, None),
+        _post(ROWS, "application/x-www-form-urlencoded"),  # curl's
+        _post(ROWS, "text/plain"),
+        _post(gzip.compress(ROWS), **{"content-encoding": "gzip"}),
+        _post(b'{"signature_name": "", ' + ROWS[1:]),
+        _post(b'{"parameters": {"a": 1}, ' + ROWS[1:]),
+        _post(json.dumps({"inputs": {"latents": [ROW], "more": 1}}).encode()),
+        _post(
+            b'{"signature_name": "sample",'
+            b' "inputs": {"num_images": 1, "seed": 1, "more": [1]}}'
+        ),
+        _get("/v1/models/msg_gan?more=1"),
+    ],
+)
+def test_what_tensorflow_serving_overlooks_is_overlooked(
+    server: Server, call: Callable
+):
+    answer = call(server)
+
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/msg_gan:predict"),
+        ("GET", "/v1/models/msg_gan/labels/stable"),
+        ("GET", "/v1/models/msg_gan/nothing"),
+        ("HEAD", "/v1/models/msg_gan"),
+        ("OPTIONS", "/v1/models/msg_gan"),
+        ("POST", "/v1/models/msg_gan"),
+        ("POST", "/v1/models/msg_gan:classify"),
+        ("POST", "/v1/models/msg_gan:regress"),
+        ("POST", "/v1/models/msg_gan/labels/stable:predict"),
+        ("PUT", "/v1/models/msg_gan:predict"),
+    ],
+)
+def test_paths_and_methods_that_are_not_there_are_malformed_as_in_tensorflow_serving(
+    server: Server, method: str, path: str
+):
+    answer = requests.request(method, server.url + path, timeout=30)
+
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    if method != "HEAD":
+        assert answer.json() == {"error": f"Malformed request: {method} {path}"}
+
+
+class _Fragile(keras.layers.Layer):
+    """Lets latents pass that are below 100."""
+
+    def call(self, latents: tf.Tensor) -> tf.Tensor:
+        tf.debugging.assert_less(latents, 100.0)
+        return latents
+
+
+def test_an_unexpected_exception_is_logged_and_counted(tmp_path: pathlib.Path):
+    generator, _ = networks.build("compact", 8)
+    latents = keras.Input([8])
+    fragile = keras.Model(latents, generator(_Fragile()(latents)))
+    export.export(fragile, 8, str(tmp_path / "served/1"))
+    server = Server(tmp_path / "served")
+    try:
+        answer = server.predict(instances=[[1000.0] * 8])
+        assert server.predict(instances=[ROW]).status_code == 200
+        figures = _figures(server)
+    finally:
+        output = server.stop()
+
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/json"
+    assert "InvalidArgumentError" in answer.json()["error"]
+    assert "log" in answer.json()["error"]
+    assert figures['msg_gan_requests_total{handler="predict",status="500"}'] == 1
+    assert not any('status="none"' in name for name in figures)
+    assert "POST '/v1/models/msg_gan:predict' failed" in output
+    assert output.count("Traceback") >= 1
+
+
 def test_a_seed_has_a_picture(server: Server, pushed: sampling.Generator):
     answer = requests.get(
         f"{server.url}/sample.png?seed=5&num_images=3&scale=14&truncation=0.5",
@@ -134,22 +252,6 @@ def _figures(server: Server) -> dict[str, float]:
     return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines)}
 
 
-def _post(content: bytes, content_type: str = "application/json") -> Callable:
-    return lambda server: requests.post(
-        f"{server.model}:predict",
-        data=content,
-        headers={"content-type": content_type},
-        timeout=30,
-    )
-
-
-def _get(path: str) -> Callable:
-    return lambda server: requests.get(server.url + path, timeout=30)
-
-
-ROW = [0.5] * 8
-
-
 @pytest.mark.parametrize(
     ("call", "status", "words"),
     [
@@ -157,7 +259,7 @@ ROW = [0.5] * 8
         (_post(b""), 400, "body"),
         (_post(b"[" * 20_000), 400, ""),
         (_post(b"\xff\xfe"), 400, ""),
-        (_post(b"{}", "text/plain"), 400, "body"),
+        (_post(b"{}", "text/plain"), 400, "either 'instances' or 'inputs'"),
         (_post(b"{}"), 400, "either 'instances' or 'inputs'"),
         (_post(b'{"instances": []}'), 400, "between 1 and 40"),
         (_post(b'{"instances": [[1, 2]]}'), 400, "must be [N, 8]"),
@@ -168,7 +270,20 @@ ROW = [0.5] * 8
         (_post(b'{"instances": [[1e300, 1, 1, 1, 1, 1, 1, 1]]}'), 400, "infinite"),
         (_post(b'{"inputs": [[1' + b"0" * 5000 + b"]]}"), 400, ""),
         (_post(json.dumps({"instances": [ROW] * 41}).encode()), 400, "is 41"),
-        (_post(json.dumps({"input": [ROW]}).encode()), 400, "input"),
+        (_post(json.dumps({"input": [ROW]}).encode()), 400, "either"),
+        (
+            _post(json.dumps({"instances": [{"latents": ROW, "more": 1}]}).encode()),
+            400,
+            "instances",
+        ),
+        (_post(ROWS + b"}"), 400, "JSON"),
+        (_post(ROWS, **{"content-encoding": "gzip"}), 400, "decompressed"),
+        (_post(gzip.compress(ROWS)[:-9], **{"content-encoding": "gzip"}), 400, "ends"),
+        (
+            _post(gzip.compress(b" " * 50_001), **{"content-encoding": "gzip"}),
+            413,
+            "50000 bytes",
+        ),
         (_post(b'{"signature_name": "x", "inputs": [[1]]}'), 400, "signature_name"),
         (_post(b'{"signature_name": "sample", "inputs": [[1]]}'), 400, "num_images"),
         (
@@ -200,10 +315,10 @@ ROW = [0.5] * 8
         (_get("/sample.png?scale=5"), 400, "scale"),
         (_get("/v1/models/other"), 404, "'other' is not served; use 'msg_gan'"),
         (_get("/v1/models/msg_gan/versions/8"), 404, "version 7"),
-        (_get("/v1/models/..%2f..%2fetc%2fpasswd"), 404, ""),
+        (_get("/v1/models/..%2f..%2fetc%2fpasswd"), 400, "Malformed request"),
         (_get("/v1/models/%00"), 404, ""),
         (_get("/nothing"), 404, "Not Found"),
-        (_get("/v1/models/msg_gan:predict"), 404, ""),
+        (_get("/v1"), 404, "Not Found"),
     ],
 )
 def test_a_wrong_request_is_told_what_is_wrong(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import shutil
+import signal
 import socket
+import ssl
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -144,6 +152,95 @@ def test_waiting_has_an_end(
     assert "kubectl get pods" in line
 
 
+@pytest.mark.parametrize("trouble", [None, 429, 500, 503])
+def test_a_passing_trouble_does_not_end_the_wait(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str], trouble: int | None
+) -> None:
+    server.states = ["RUNNING", "RUNNING", "SUCCEEDED"]
+    server.troubles = [trouble] * 5
+    assert command.main(["wait", "run-1", "--host", server.url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "Run run-1: SUCCEEDED"
+    (told,) = [line for line in lines if "Still waiting" in line]
+    assert server.url in told
+
+
+def test_a_trouble_that_does_not_pass_ends_the_wait(
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_commands, "_PATIENCE_SECONDS", 0.05)
+    server.troubles = [503] * 1000
+    assert command.main(["wait", "run-1", "--host", server.url]) == 1
+    assert "(503)" in _error(capsys)
+
+
+def test_ctrl_c_ends_the_wait_but_not_the_run(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = ["RUNNING"]
+
+    def interrupt() -> None:
+        while not any(path == "/runs/run-1" for _, path, _ in server.requests):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    assert command.main(["wait", "run-1", "--host", server.url]) == 130
+    thread.join()
+    line = _error(capsys)
+    assert "The run continues" in line
+    assert f"wait run-1 --host {server.url}" in line
+
+
+@pytest.fixture
+def certificate(tmp_path: pathlib.Path) -> Certificate:
+    """A certificate that nobody but its owner has signed."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("needs openssl")
+    paths = Certificate(tmp_path / "ca.pem", tmp_path / "key.pem")
+    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=kubeflow"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-out", str(paths.path), "-keyout", str(paths.key)]
+    subprocess.run(
+        [openssl, *words.split(), *names, *files], check=True, capture_output=True
+    )
+    return paths
+
+
+class Certificate(NamedTuple):
+    path: pathlib.Path
+    key: pathlib.Path
+
+
+def test_a_certificate_that_is_not_known_is_not_called_silence(
+    certificate: Certificate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = Kubeflow(context)
+    words = ["status", "run-1", "--host", server.url]
+    try:
+        assert command.main(words) == 1
+        line = _error(capsys)
+        assert "cannot be verified" in line
+        assert "--ca-cert" in line
+        assert "does not answer" not in line
+        assert command.main([*words, "--ca-cert", str(certificate.key)]) == 1
+        assert "--ca-cert" in _error(capsys)
+        assert command.main([*words, "--ca-cert", str(certificate.path)]) == 0
+    finally:
+        server.close()
+
+
+def test_the_traceback_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["status", "run-1", "--host", "http://127.0.0.1:9", "--verbose"]
+    assert command.main(words) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_status_shows_the_steps(
     server: Kubeflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,11 +269,17 @@ def test_schedule(
 ) -> None:
     words = ["schedule", "--host", server.url, "--package", package]
     assert command.main([*words, "--cron", "0 30 2 * * 1"]) == 0
-    assert "Schedule schedule-1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Schedule schedule-1" in shown
+    assert "answered from the cache" in shown
     body = server.body_of("POST", "/recurringruns")
     assert body["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 1"
     assert int(body["max_concurrency"]) == 1
     assert body["mode"] == "ENABLE"
+    assert command.main([*words, "--no-cache"]) == 0
+    shown = capsys.readouterr().out
+    assert "answered from the cache" not in shown
+    assert "only if the data has changed" in shown
 
 
 def test_upload_makes_a_pipeline_and_then_a_version(
@@ -256,6 +359,10 @@ def test_a_refused_run_is_told_in_the_servers_words(
         (["--package", "/nowhere/p.yaml"], ["/nowhere/p.yaml", "compile"]),
         (["--host", "localhost:8888"], ["localhost:8888", "http://"]),
         (["--token-file", "/nowhere/token"], ["token_file", "/nowhere/token"]),
+        (["--ca-cert", "/nowhere/ca.pem"], ["ca_cert", "/nowhere/ca.pem"]),
+        (["--token-file", sys.executable], ["token_file", "UTF-8"]),
+        (["--cookies-file", sys.executable], ["cookies_file", "UTF-8"]),
+        (["--package", sys.executable], ["package", "UTF-8", "compile"]),
     ],
 )
 def test_wrong_arguments_reach_no_server(

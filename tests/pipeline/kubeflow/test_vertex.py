@@ -148,7 +148,11 @@ def test_dry_run_names_no_volume(
         (["--kubeflow.accelerator", "nvidia.com/gpu"], ["NVIDIA_TESLA_T4"]),
         (["--kubeflow.volume-claim", "mine"], ["kubeflow.volume_claim", "vertex"]),
         (["--kubeflow.secrets", "s/k=V"], ["kubeflow.secrets", "vertex"]),
-        (["--train.strategy", "multi_worker"], ["train.strategy"]),
+        # On Vertex AI, several workers are no way out.
+        (
+            ["--train.strategy", "multi_worker"],
+            ["train.strategy", "one of auto, one_device, mirrored with --target"],
+        ),
         (["--train.workers", "2"], ["train.workers", "vertex"]),
         (["--evaluate.baseline", "resolver"], ["evaluate.baseline"]),
         (["--target", "sagemaker"], ["target"]),

@@ -1,0 +1,71 @@
+"""Opens the ML Metadata database of a pipeline root."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from msg_modules.common.errors import RunError
+from msg_modules.runs import layout
+
+# What TFX and ML Metadata put before a reason.
+_TFX_REASON = "Failed to establish connection to Metadata storage with error: "
+_QUERY = "Error when executing query: "
+
+
+@contextlib.contextmanager
+def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore]:
+    """Opens the database read-only.
+
+    Args:
+      pipeline_root: Directory with `metadata.sqlite`.
+
+    Yields:
+      The store.
+
+    Raises:
+      RunError: As `explained`, for any use in the block.
+    """
+    path = pipeline_root / layout.METADATA_FILE
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    config.sqlite.connection_mode = (
+        metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    )
+    with explained(path):
+        yield metadata_store.MetadataStore(config)
+
+
+@contextlib.contextmanager
+def explained(path: str | pathlib.Path) -> Iterator[None]:
+    """Names the database in the errors that ML Metadata raises in the block.
+
+    Args:
+      path: The database.
+
+    Raises:
+      RunError: If ML Metadata raises an error.
+    """
+    try:
+        yield
+    except (errors.StatusError, RuntimeError) as e:
+        # While it connects, ML Metadata raises a mere RuntimeError.
+        if not isinstance(e, errors.StatusError) and _QUERY not in str(e):
+            raise
+        reason = str(e).strip().splitlines()[0].removeprefix(_TFX_REASON)
+        reason = reason.removeprefix(_QUERY).partition(" query:")[0].strip()
+        if "locked" in reason:
+            raise RunError(
+                f"The database {str(path)!r} is locked by another process; wait for it"
+                " to finish, or end it."
+            ) from e
+        raise RunError(
+            f"The database {str(path)!r} cannot be used ({reason}); if"
+            " it is damaged, move it away: the next run of the pipeline starts a new"
+            " one and keeps the checkpoints."
+        ) from e

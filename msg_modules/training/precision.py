@@ -1,0 +1,35 @@
+"""Whether this machine computes fast in a precision."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import tensorflow as tf
+
+from msg_modules.common import console
+
+_CPU_INFO = pathlib.Path("/proc/cpuinfo")
+_FLAGS = re.compile(r"^flags\s*:(?P<flags>.*)$", re.MULTILINE)
+# Instructions that multiply bfloat16 numbers; without them, CPUs convert each one.
+_BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+
+
+def warn_if_slow(precision: str, strategy: str) -> None:
+    """Warns if training in bfloat16 is slower than in float32 on this CPU.
+
+    Args:
+      precision: As `TrainConfig.precision`.
+      strategy: As `TrainConfig.strategy`.
+    """
+    if precision != "bfloat16" or strategy == "tpu":
+        return
+    if tf.config.list_physical_devices("GPU"):
+        return
+    found = _FLAGS.search(_CPU_INFO.read_text()) if _CPU_INFO.exists() else None
+    if found and not _BFLOAT16_FLAGS.intersection(found["flags"].split()):
+        console.warn(
+            "This CPU has no instructions for bfloat16 (AMX or AVX-512 BF16), so"
+            " --train.precision bfloat16 is several times slower than float32; leave it"
+            " out, or train on another machine."
+        )
