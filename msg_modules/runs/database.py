@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import sqlite3
 from collections.abc import Iterator
 
 from ml_metadata import errors
@@ -13,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2
 from msg_modules.common.errors import RunError
 from msg_modules.runs import layout
 
+_LOCKED_SECONDS = 5.0
 # What TFX and ML Metadata put before a reason.
 _TFX_REASON = "Failed to establish connection to Metadata storage with error: "
 _QUERY = "Error when executing query: "
@@ -59,13 +61,38 @@ def explained(path: str | pathlib.Path) -> Iterator[None]:
             raise
         reason = str(e).strip().splitlines()[0].removeprefix(_TFX_REASON)
         reason = reason.removeprefix(_QUERY).partition(" query:")[0].strip()
-        if "locked" in reason:
-            raise RunError(
-                f"The database {str(path)!r} is locked by another process; wait for it"
-                " to finish, or end it."
-            ) from e
-        raise RunError(
-            f"The database {str(path)!r} cannot be used ({reason}); if"
-            " it is damaged, move it away: the next run of the pipeline starts a new"
-            " one and keeps the checkpoints."
-        ) from e
+        raise _unusable(path, reason) from e
+
+
+def check(path: pathlib.Path) -> None:
+    """Checks at once that a run can write, which ML Metadata tries for minutes.
+
+    Args:
+      path: The database; it need not exist.
+
+    Raises:
+      RunError: If it is locked by another process, or is not a database.
+    """
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(
+            sqlite3.connect(path, timeout=_LOCKED_SECONDS)
+        ) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    except sqlite3.Error as e:
+        raise _unusable(path, str(e)) from e
+
+
+def _unusable(path: str | pathlib.Path, reason: str) -> RunError:
+    if "locked" in reason:
+        return RunError(
+            f"The database {str(path)!r} is locked by another process; wait for it to"
+            " finish, or end it."
+        )
+    return RunError(
+        f"The database {str(path)!r} cannot be used ({reason}); if it is damaged, move"
+        " it away: the next run of the pipeline starts a new one and keeps the"
+        " checkpoints."
+    )

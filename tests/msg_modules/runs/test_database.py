@@ -1,0 +1,56 @@
+"""Whether a run can use its database is found out at once."""
+
+from __future__ import annotations
+
+import pathlib
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from msg_modules.common.errors import RunError
+from msg_modules.runs import database
+
+HOLD = (
+    "import sqlite3, sys, time\n"
+    "connection = sqlite3.connect(sys.argv[1])\n"
+    "connection.execute('BEGIN EXCLUSIVE')\n"
+    "print('held', flush=True)\n"
+    "time.sleep(60)"
+)
+
+
+def test_a_database_that_is_free_or_not_there_can_be_used(tmp_path: pathlib.Path):
+    path = tmp_path / "metadata.sqlite"
+    database.check(path)
+    assert not path.exists()
+    sqlite3.connect(path).execute("CREATE TABLE one (two)").connection.close()
+    database.check(path)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: pathlib.Path):
+    path = tmp_path / "metadata.sqlite"
+    path.write_text("some text " * 1000)
+    with pytest.raises(RunError, match=r"not a database.*move it away") as caught:
+        database.check(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_database_that_another_process_has_locked_is_named(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(database, "_LOCKED_SECONDS", 0.1)
+    path = tmp_path / "metadata.sqlite"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(RunError, match="another process") as caught:
+                database.check(path)
+        finally:
+            holder.kill()
+    assert str(path) in str(caught.value)
+    database.check(path)
