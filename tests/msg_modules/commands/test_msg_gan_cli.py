@@ -354,7 +354,7 @@ def test_timelapse_that_cannot_be_written_is_a_failed_run(
         [],
         ["paint"],
         ["sample"],
-        ["sample", "--model", "m", "--output", "o.png", "--scale", "5"],
+        ["sample", "--model", "m", "--output", "o.png", "--scale", "tiny"],
         ["sample", "--model", "m", "--output", "o.png", "--num-images", "many"],
     ],
     ids=["none", "unknown", "missing", "wrong-choice", "no-number"],
