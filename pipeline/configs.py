@@ -75,7 +75,7 @@ class DataConfig:
     the same size and are square."""
 
     channels: Literal[1, 3] | None = None
-    """1 for greyscale, 3 for RGB. Default: the dataset's."""
+    """1 for grayscale, 3 for RGB. Default: the dataset's."""
 
     scales: int = 3
     """Number of scales, each half of the next; the smallest has at least 4 pixels."""

@@ -169,7 +169,7 @@ def _size_and_channels(
     if channels is None:
         raise ConfigError(
             f"data.channels is not set and the images of {dataset} may be"
-            " greyscale or colour; use --data.channels 1 or --data.channels 3."
+            " grayscale or colour; use --data.channels 1 or --data.channels 3."
         )
     return size, 1 if channels < 3 else 3
 

@@ -15,7 +15,7 @@ from msg_modules.common.errors import ConfigError
 
 _SMALLEST = 4
 _KEY = re.compile(r"image_([1-9]\d*)")
-_COLOURS = {1: "greyscale", 3: "RGB"}
+_COLOURS = {1: "grayscale", 3: "RGB"}
 
 
 def image_key(size: int) -> str:
@@ -29,7 +29,7 @@ class ImageSpec:
 
     Attributes:
       size: Height and width of the largest scale.
-      channels: 1 for greyscale, 3 for RGB.
+      channels: 1 for grayscale, 3 for RGB.
       scales: Number of scales, at least 2.
     """
 
@@ -40,7 +40,7 @@ class ImageSpec:
     def __post_init__(self) -> None:
         if self.channels not in _COLOURS:
             raise ConfigError(
-                f"data.channels is {self.channels}; it must be 1 (greyscale) or 3"
+                f"data.channels is {self.channels}; it must be 1 (grayscale) or 3"
                 " (RGB)."
             )
         if self.scales < 2:

@@ -92,7 +92,7 @@ def decode_images(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
 
 def _decode_image(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
     image = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
-    # Greyscale with 1 or 2 channels, RGB with 3 or 4; the even ones have alpha.
+    # Grayscale with 1 or 2 channels, RGB with 3 or 4; the even ones have alpha.
     kinds = [
         functools.partial(_to_channels, image, seen, preparation)
         for seen in (1, 2, 3, 4)
@@ -108,11 +108,11 @@ def _decode_image(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
 
 
 def _to_channels(image: tf.Tensor, seen: int, preparation: Preparation) -> tf.Tensor:
-    """Composites alpha on the background, and converts to greyscale or RGB.
+    """Composites alpha on the background, and converts to grayscale or RGB.
 
     Args:
       image: `[height, width, seen]` in [0, 255], an image of 8 bits.
-      seen: Its number of channels: greyscale, greyscale and alpha, RGB, or RGBA.
+      seen: Its number of channels: grayscale, grayscale and alpha, RGB, or RGBA.
       preparation: The channels and background to make.
 
     Returns:

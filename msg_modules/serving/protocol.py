@@ -143,7 +143,7 @@ def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
 def _fragment(images: np.ndarray) -> orjson.Fragment:
     """Encodes an array `[..., channels]` as nested lists.
 
-    For greyscale, the brackets of the last axis are inserted afterwards: orjson takes
+    For grayscale, the brackets of the last axis are inserted afterwards: orjson takes
     three times as long for lists of one number as for the numbers, and this is most of
     the server's work besides the generator.
     """

@@ -97,7 +97,7 @@ class Reporter:
 
         Args:
           step: Finished steps.
-          sheet: A picture, greyscale or RGB.
+          sheet: A picture, grayscale or RGB.
         """
         with self._writer.as_default(step=step):
             tf.summary.image("samples", np.atleast_3d(np.asarray(sheet))[None])

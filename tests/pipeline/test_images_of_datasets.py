@@ -27,7 +27,7 @@ def _settled(data_dir: str, **fields) -> DataConfig:
 
 
 @pytest.mark.parametrize("dataset", ["garments", "fashion_mnist"])
-def test_clothes_are_28x28_greyscale_in_three_scales(data_dir: str, dataset: str):
+def test_clothes_are_28x28_grayscale_in_three_scales(data_dir: str, dataset: str):
     config = _settled(data_dir, dataset=dataset)
 
     assert config.images == ImageSpec(28, 1, 3)
@@ -81,10 +81,10 @@ def test_what_cannot_be_settled_is_refused_with_a_remedy(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"dataset": "fashion_mnist"}, "28x28 greyscale at 7, 14, 28 pixels\n"),
+        ({"dataset": "fashion_mnist"}, "28x28 grayscale at 7, 14, 28 pixels\n"),
         (
             {"dataset": "tiles", "image_size": 16, "channels": 1},
-            "16x16 greyscale at 4, 8, 16 pixels; resized from 32x32; colours made grey",
+            "16x16 grayscale at 4, 8, 16 pixels; resized from 32x32; colours made grey",
         ),
         (
             {"dataset": "swatches", "image_size": 24, "fit": "pad"},

@@ -2,7 +2,7 @@
 
 Networks work at a sequence of sizes: the largest scale and its halves, down to the
 smallest scale or, if that is larger than 8, further. The number of feature maps is 16
-at the largest size for greyscale and 32 for colour; it doubles with each halving, up to
+at the largest size for grayscale and 32 for colour; it doubles with each halving, up to
 eight times as many.
 """
 

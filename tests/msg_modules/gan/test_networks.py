@@ -429,7 +429,7 @@ def test_tutorial_refuses_other_images_than_the_articles(images: ImageSpec):
         build("tutorial", 100, images)
 
     message = str(caught.value)
-    assert f"28x28 greyscale images in 3 scales only, but the images are {images}" in (
+    assert f"28x28 grayscale images in 3 scales only, but the images are {images}" in (
         message
     )
     assert message.endswith("use --model.network compact.")
