@@ -193,7 +193,7 @@ class _Fragile(keras.layers.Layer):
 
 
 def test_an_unexpected_exception_is_logged_and_counted(tmp_path: pathlib.Path):
-    generator, _ = networks.build("compact", 8)
+    generator, _ = networks.build("compact", 8, FASHION)
     latents = keras.Input([8])
     fragile = keras.Model(latents, generator(_Fragile()(latents)))
     export.export(fragile, 8, str(tmp_path / "served/1"))
