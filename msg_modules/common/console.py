@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib.abc
-import importlib.machinery
 import logging
 import os
 import re
-import sys
-import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import rich.console
 import rich.panel
 import rich.progress
 import rich.table
 import rich.text
+
+from msg_modules.common import import_hooks
 
 console = rich.console.Console(highlight=False, soft_wrap=True)
 _FILE_WIDTH = 160
@@ -53,8 +52,7 @@ def quiet_libraries(verbose: bool = False) -> None:
     # ERROR on machines without a GPU. Real failures are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow 2.21 logs two lines before it reads that variable.
-    if "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _QuietTensorFlow())
+    import_hooks.install(["tensorflow"], _import_silently)
     # Child processes inherit it.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.filterwarnings("ignore")
@@ -63,22 +61,11 @@ def quiet_libraries(verbose: bool = False) -> None:
         handler.addFilter(_is_worth_reading)
 
 
-class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Imports TensorFlow without what its C++ code prints in the meantime."""
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: types.ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != "tensorflow":
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec and spec.loader:
-            run = _without_stderr()(spec.loader.exec_module)
-            spec.loader.exec_module = run  # type: ignore[method-assign]
-        return spec
+def _import_silently(loader: importlib.abc.Loader) -> importlib.abc.Loader:
+    """Makes a loader discard what C++ code prints during the import."""
+    silent = _without_stderr()(loader.exec_module)
+    loader.exec_module = silent  # type: ignore[method-assign]
+    return loader
 
 
 @contextlib.contextmanager

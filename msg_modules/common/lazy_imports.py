@@ -7,12 +7,12 @@ Kubernetes: two thirds of the time it takes to start, for a pipeline that needs 
 from __future__ import annotations
 
 import importlib.abc
-import importlib.machinery
 import importlib.util
-import sys
 import threading
 import types
-from collections.abc import Sequence
+from collections.abc import Collection
+
+from msg_modules.common import import_hooks
 
 # Imported by TFX, TFDV, TFDS, Beam or Keras, and not needed to start a pipeline. Only
 # packages whose submodules can be imported before the package itself: scikit-learn's,
@@ -33,7 +33,7 @@ DEFERRED = (
 )
 
 
-def install(names: Sequence[str] = DEFERRED) -> None:
+def install(names: Collection[str] = DEFERRED) -> None:
     """Defers the imports of modules that are not imported yet.
 
     Importing a deferred module does not run it; the first access to one of its
@@ -43,39 +43,21 @@ def install(names: Sequence[str] = DEFERRED) -> None:
     Args:
       names: Import paths of modules or packages.
     """
-    if not any(isinstance(finder, _LazyFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _LazyFinder(names))
+    import_hooks.install(names, LazyLoader)
 
 
-class _LazyFinder(importlib.abc.MetaPathFinder):
-    """Finds the modules in the usual place and gives them a lazy loader."""
-
-    def __init__(self, names: Sequence[str]):
-        self._names = frozenset(names)
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: types.ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._names:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec and spec.loader:
-            spec.loader = _LazyLoader(spec.loader)
-        return spec
-
-
-class _LazyLoader(importlib.abc.Loader):
+class LazyLoader(importlib.abc.Loader):
     """Runs a module's code at the first attribute that needs it."""
 
     def __init__(self, loader: importlib.abc.Loader):
+        """Wraps the loader that runs the code."""
         self._loader = loader
         self._lock = threading.RLock()
         self._is_running = self._is_complete = False
 
     def exec_module(self, module: types.ModuleType) -> None:
+        """Prepares a module to run when it is used."""
+
         def load(attribute: str) -> object:
             submodule = f"{module.__name__}.{attribute}"
             if hasattr(module, "__path__") and importlib.util.find_spec(submodule):

@@ -11,7 +11,7 @@ import types
 
 import pytest
 
-from msg_modules.common import lazy_imports
+from msg_modules.common import import_hooks, lazy_imports
 
 _REPOSITORY = pathlib.Path(__file__).parents[3]
 
@@ -89,16 +89,8 @@ def package(
     monkeypatch.setattr("builtins.runs", [], raising=False)
     monkeypatch.setattr("builtins.fails", False, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(
-        sys,
-        "meta_path",
-        [lazy_imports._LazyFinder([name])]
-        + [
-            finder
-            for finder in sys.meta_path
-            if not isinstance(finder, lazy_imports._LazyFinder)
-        ],
-    )
+    hook = import_hooks.Hook([name], lazy_imports.LazyLoader)
+    monkeypatch.setattr(sys, "meta_path", [hook, *sys.meta_path])
     yield importlib.import_module(name)
     for module in [name, f"{name}.inner"]:
         sys.modules.pop(module, None)
