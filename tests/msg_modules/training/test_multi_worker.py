@@ -134,7 +134,7 @@ def test_a_job_whose_workers_are_killed_ends_where_the_undisturbed_one_ended(
         # Once it was killed, and once it lost the other and ended by itself.
         assert {-signal.SIGKILL, 1, 0} == set(job.statuses[worker]), job.logs
         assert "lost another process in TF_CONFIG" in job.log(worker, "stderr")
-        assert "the same command again" in job.log(worker, "stderr")
+        assert "rerun the same command" in job.log(worker, "stderr")
     assert job.log(0, "stdout").count("resuming from step") >= 2, job.logs
     wanted = _checkpoint(_run(undisturbed, LONG), LONG)
     seen = _checkpoint(_run(job, LONG), LONG)
