@@ -34,10 +34,10 @@ class Gan(tf.Module):
     """Both networks, their optimizers, the weight average and the step counter.
 
     Attributes:
-      generator: Latents -> pyramid; the trained weights.
+      generator: Codes -> pyramid; the trained weights.
       ema_generator: The generator to export, always float32: the moving average, or
         `generator` itself if `exports_copy` is False.
-      discriminator: Pyramid -> logits.
+      discriminator: Pyramid (and class weights) -> logits.
       step: Number of finished steps, int64.
     """
 
@@ -47,6 +47,7 @@ class Gan(tf.Module):
         train: TrainConfig,
         images: ImageSpec,
         num_replicas: int,
+        num_classes: int = 0,
     ):
         """Builds the networks and optimizers; call it in the strategy's scope.
 
@@ -55,11 +56,12 @@ class Gan(tf.Module):
           train: Training settings.
           images: The images to generate.
           num_replicas: Number of replicas in sync.
+          num_classes: Number of classes to condition on; 0 for none.
         """
         super().__init__()
         keras.utils.set_random_seed(train.seed)
         self.generator, self.discriminator = networks.build(
-            model.network, model.latent_dim, images, train.precision
+            model.network, model.latent_dim, images, train.precision, num_classes
         )
         self.ema_generator = self.generator
         if train.exports_copy:
@@ -79,7 +81,9 @@ class Gan(tf.Module):
         self._train = train
         self._loss = losses.LOSSES[train.loss]
 
-    def replica_step(self, images: Pyramid, with_penalty: bool) -> tf.Tensor:
+    def replica_step(
+        self, images: Pyramid, classes: tf.Tensor, with_penalty: bool
+    ) -> tf.Tensor:
         """Updates both networks from one forward pass through each.
 
         Call it in a replica context. Losses are summed over the replica's images and
@@ -88,6 +92,8 @@ class Gan(tf.Module):
 
         Args:
           images: The replica's part of the global batch.
+          classes: Their classes, one-hot, float32 `[batch, num_classes]`; the
+            generated images get the same ones.
           with_penalty: Whether to add the gradient penalties; a Python bool, fixed
             when the step is traced.
 
@@ -99,15 +105,16 @@ class Gan(tf.Module):
         latents = self._replica_rows(
             tf.random.stateless_normal, [self._latent_dim], stream=0
         )
+        codes = tf.concat([latents, classes], 1)
         with tf.GradientTape() as generator_tape:
-            fakes = tuple(self.generator(latents, training=True))
+            fakes = tuple(self.generator(codes, training=True))
         both = tuple(
             tf.concat([real, fake], 0) for real, fake in zip(images, fakes, strict=True)
         )
         variables = self.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(both)
-            logits = self.discriminator(both, training=True)
+            logits = self._discriminate(both, tf.concat([classes, classes], 0))
         real_logits, fake_logits = tf.split(logits, 2)
         with tf.GradientTape(persistent=True) as loss_tape:
             loss_tape.watch([real_logits, fake_logits])
@@ -139,7 +146,7 @@ class Gan(tf.Module):
                 gradient if extra is None else gradient + extra
                 for gradient, extra in zip(
                     discriminator_gradients,
-                    self._penalty_gradients(images, fakes),
+                    self._penalty_gradients(images, fakes, classes),
                     strict=True,
                 )
             ]
@@ -184,6 +191,11 @@ class Gan(tf.Module):
             for variable in network.trainable_variables
         )
 
+    def _discriminate(self, images: Pyramid, classes: tf.Tensor) -> tf.Tensor:
+        conditional = classes.shape[1] > 0
+        inputs = (*images, classes) if conditional else images
+        return self.discriminator(inputs, training=True)
+
     def _losses(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the replica's share of the generator and discriminator losses."""
         if self._loss.relative_to_average:
@@ -194,7 +206,7 @@ class Gan(tf.Module):
         )
 
     def _penalty_gradients(
-        self, real: Pyramid, fake: Pyramid
+        self, real: Pyramid, fake: Pyramid, classes: tf.Tensor
     ) -> list[tf.Tensor | None]:
         """Returns the penalties' gradients with respect to the discriminator's weights.
 
@@ -205,7 +217,7 @@ class Gan(tf.Module):
         train = self._train
 
         def discriminator(images: Pyramid) -> tf.Tensor:
-            return self.discriminator(images, training=True)
+            return self._discriminate(images, classes)
 
         with tf.GradientTape() as tape:
             penalty = tf.zeros([train.batch_size])

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from msg_modules.common import files
 from msg_modules.common.errors import RunError
+from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.image_spec import image_key
+from msg_modules.generator import codes
 
+Images = dict[str, tf.Tensor]
+Generate = Callable[[tf.Tensor], Images]
+
+_UNCONDITIONAL = ClassSpec()
+_NUM_IMAGES = tf.TensorSpec([], tf.int32, "num_images")
+_SEED = tf.TensorSpec([], tf.int64, "seed")
 _CHECKED_SAMPLES = 64
 _WARMUP_BATCHES = (1, 8)
 
 
 class ServedGenerator(tf.Module):
-    """The two signatures of the pushed model."""
+    """What is saved: the weights, and the functions of the signatures.
 
-    def __init__(self, generator: keras.Model, latent_dim: int):
+    Attributes:
+      functions: Name of a signature -> function.
+    """
+
+    def __init__(self, generator: keras.Model, latent_dim: int, classes: ClassSpec):
         """Wraps a generator in inference mode.
 
         Args:
-          generator: Latents -> pyramid, smallest first.
+          generator: Codes -> pyramid, smallest first.
           latent_dim: Length of the latent vector.
+          classes: The classes that the generator is conditioned on.
         """
         super().__init__()
         # Saves the TensorFlow variables rather than the network. For a Keras variable,
@@ -35,53 +48,104 @@ class ServedGenerator(tf.Module):
         # with "Could not find variable".
         self.weights = [variable.value for variable in generator.variables]
 
-        def generate(latents: tf.Tensor) -> dict[str, tf.Tensor]:
-            pyramid = generator(latents, training=False)
+        def generate(codes: tf.Tensor) -> Images:
+            pyramid = generator(codes, training=False)
             return {image_key(scale.shape[1]): scale for scale in pyramid}
 
-        def sample(num_images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-            latents = tf.random.stateless_normal(
-                [num_images, latent_dim], seed=tf.stack([seed, 0])
-            )
-            return generate(latents)
-
-        self.generate = tf.function(
-            generate,
-            input_signature=[tf.TensorSpec([None, latent_dim], tf.float32, "latents")],
-        )
-        self.sample = tf.function(
-            sample,
-            input_signature=[
-                tf.TensorSpec([], tf.int32, "num_images"),
-                tf.TensorSpec([], tf.int64, "seed"),
-            ],
+        self.functions = (
+            _conditional(generate, latent_dim, classes)
+            if len(classes)
+            else _unconditional(generate, latent_dim)
         )
 
 
-def export(generator: keras.Model, latent_dim: int, directory: str) -> None:
+def _unconditional(
+    generate: Generate, latent_dim: int
+) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+    def sample(num_images: tf.Tensor, seed: tf.Tensor) -> Images:
+        return generate(_draw_latents(num_images, latent_dim, seed))
+
+    latents = tf.TensorSpec([None, latent_dim], tf.float32, "latents")
+    return {
+        "serving_default": tf.function(generate, [latents]),
+        "sample": tf.function(sample, [_NUM_IMAGES, _SEED]),
+    }
+
+
+def _conditional(
+    generate: Generate, latent_dim: int, classes: ClassSpec
+) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+    def blend(latents: tf.Tensor, class_weights: tf.Tensor) -> Images:
+        return generate(tf.concat([latents, class_weights], 1))
+
+    def of_classes(latents: tf.Tensor, labels: tf.Tensor) -> Images:
+        # Unlike `tf.one_hot`, refuses labels that are out of range.
+        return blend(latents, tf.gather(tf.eye(len(classes)), labels))
+
+    def sample(num_images: tf.Tensor, seed: tf.Tensor) -> Images:
+        labels = codes.random_labels(
+            num_images, classes.shares, codes.labels_seed(seed)
+        )
+        return of_classes(_draw_latents(num_images, latent_dim, seed), labels)
+
+    def sample_class(
+        num_images: tf.Tensor, seed: tf.Tensor, label: tf.Tensor
+    ) -> Images:
+        latents = _draw_latents(num_images, latent_dim, seed)
+        return of_classes(latents, tf.fill([num_images], label))
+
+    def describe() -> dict[str, tf.Tensor]:
+        return {
+            "names": tf.constant(classes.names),
+            "shares": tf.constant(classes.shares, tf.float64),
+        }
+
+    latents = tf.TensorSpec([None, latent_dim], tf.float32, "latents")
+    labels = tf.TensorSpec([None], tf.int64, "labels")
+    label = tf.TensorSpec([], tf.int64, "label")
+    weights = tf.TensorSpec([None, len(classes)], tf.float32, "class_weights")
+    return {
+        "serving_default": tf.function(of_classes, [latents, labels]),
+        "sample": tf.function(sample, [_NUM_IMAGES, _SEED]),
+        "sample_class": tf.function(sample_class, [_NUM_IMAGES, _SEED, label]),
+        "blend": tf.function(blend, [latents, weights]),
+        "classes": tf.function(describe, []),
+    }
+
+
+def _draw_latents(num_images: tf.Tensor, latent_dim: int, seed: tf.Tensor) -> tf.Tensor:
+    return tf.random.stateless_normal(
+        [num_images, latent_dim], seed=tf.stack([seed, 0])
+    )
+
+
+def export(
+    generator: keras.Model,
+    latent_dim: int,
+    directory: str,
+    classes: ClassSpec = _UNCONDITIONAL,
+) -> None:
     """Writes the SavedModel, with warm-up requests for TensorFlow Serving.
 
     Args:
-      generator: Latents -> pyramid, smallest first.
+      generator: Codes -> pyramid, smallest first.
       latent_dim: Length of the latent vector.
       directory: Where to write the SavedModel, through a temporary directory.
+      classes: The classes that the generator is conditioned on.
 
     Raises:
       RunError: If pixels of the generator's images are not finite or not in [-1, 1].
     """
-    served = ServedGenerator(generator, latent_dim)
+    served = ServedGenerator(generator, latent_dim, classes)
     _check(served)
     with files.directory_beside(pathlib.Path(directory)) as part:
-        tf.saved_model.save(
-            served,
-            str(part),
-            signatures={"serving_default": served.generate, "sample": served.sample},
-        )
-        _write_warmup_requests(part, latent_dim)
+        tf.saved_model.save(served, str(part), signatures=served.functions)
+        _write_warmup_requests(part, latent_dim, len(classes) > 0)
 
 
 def _check(served: ServedGenerator) -> None:
-    images = served.sample(tf.constant(_CHECKED_SAMPLES), tf.constant(0, tf.int64))
+    sample = served.functions["sample"]
+    images = sample(tf.constant(_CHECKED_SAMPLES), tf.constant(0, tf.int64))
     for name, values in images.items():
         if not np.all(np.isfinite(values)):
             raise RunError(
@@ -96,13 +160,25 @@ def _check(served: ServedGenerator) -> None:
             )
 
 
-def _write_warmup_requests(directory: pathlib.Path, latent_dim: int) -> None:
+def _write_warmup_requests(
+    directory: pathlib.Path, latent_dim: int, conditional: bool
+) -> None:
     """Writes requests that TensorFlow Serving replays when it loads the model."""
-    requests: list[tuple[str, dict[str, npt.ArrayLike]]] = [
-        ("serving_default", {"latents": np.zeros([batch, latent_dim], np.float32)})
-        for batch in _WARMUP_BATCHES
-    ]
-    requests.append(("sample", {"num_images": np.int32(1), "seed": np.int64(0)}))
+    requests: list[tuple[str, dict[str, np.ndarray]]] = []
+    for batch in _WARMUP_BATCHES:
+        inputs: dict[str, np.ndarray] = {
+            "latents": np.zeros([batch, latent_dim], np.float32)
+        }
+        if conditional:
+            inputs["labels"] = np.zeros([batch], np.int64)
+        requests.append(("serving_default", inputs))
+    drawn: dict[str, np.ndarray] = {
+        "num_images": np.array(1, np.int32),
+        "seed": np.array(0, np.int64),
+    }
+    requests.append(("sample", drawn))
+    if conditional:
+        requests.append(("sample_class", {**drawn, "label": np.array(0, np.int64)}))
     path = directory / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

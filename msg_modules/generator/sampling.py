@@ -12,40 +12,51 @@ import PIL.Image
 import tensorflow as tf
 
 from msg_modules.common.errors import ConfigError
+from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.image_spec import ImageSpec, image_key
-from msg_modules.generator import saved_models
-from msg_modules.generator.latents import (
-    check_request,
-    draw_latents,
-    interpolate_latents,
-)
+from msg_modules.generator import codes, saved_models
+from msg_modules.generator.latents import check_request
 from msg_modules.pictures import sheets
 
 _BATCH = 256
-# Latents per block of a stream, which bounds its memory.
+# Codes per block of a stream, which bounds its memory.
 _BLOCK = 65_536
 
 
 class Generator:
     """A generator loaded from a SavedModel.
 
+    A code, the input of `generate`, is a latent vector, followed by the class weights
+    if the generator is conditional; see `generator.codes`.
+
     Attributes:
       latent_dim: Length of a latent vector.
       images: Describes the images it generates.
+      classes: The classes it is conditioned on; empty if it is unconditional.
       path: Version directory it was loaded from.
       model: The loaded SavedModel.
     """
 
-    def __init__(self, path: pathlib.Path, model: tf.Module, images: ImageSpec):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        model: tf.Module,
+        images: ImageSpec,
+        classes: ClassSpec,
+    ):
         """Wraps a loaded SavedModel; use `load_generator` instead."""
         self.path = path
         self.images = images
+        self.classes = classes
         # Kept alive, because functions only hold weak references to their variables.
         self.model = model
-        self._generate = model.signatures["serving_default"]
-        self._sample = model.signatures["sample"]
-        inputs = self._generate.structured_input_signature[1]
+        inputs = model.signatures["serving_default"].structured_input_signature[1]
         self.latent_dim = int(inputs["latents"].shape[1])
+
+    @property
+    def code_dim(self) -> int:
+        """Length of a code."""
+        return self.latent_dim + len(self.classes)
 
     def check_latents(self, latents: npt.ArrayLike) -> np.ndarray:
         """Validates latents and converts them to an array.
@@ -56,48 +67,82 @@ class Generator:
         Raises:
           ConfigError: If they have the wrong shape or are not finite.
         """
-        try:
-            with np.errstate(over="ignore"):
-                latents = np.asarray(latents, np.float32)
-        except (TypeError, ValueError) as e:
-            raise ConfigError(
-                "latents are not an array of numbers; they must have shape"
-                f" [N, {self.latent_dim}]."
-            ) from e
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise ConfigError(
-                f"latents have shape {list(latents.shape)}; it must be"
-                f" [N, {self.latent_dim}]."
-            )
-        if not np.all(np.isfinite(latents)):
-            raise ConfigError("latents have NaN or infinite values; replace them.")
-        return latents
+        return _check_array("latents", latents, self.latent_dim)
 
-    def generate(self, latents: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Generates images from latents.
+    def check_codes(self, codes: npt.ArrayLike) -> np.ndarray:
+        """Validates codes and converts them to an array.
+
+        Returns:
+          float32 `[num_images, latent_dim + num_classes]`.
+
+        Raises:
+          ConfigError: If they have the wrong shape or are not finite.
+        """
+        name = "latents with class weights" if len(self.classes) else "latents"
+        return _check_array(name, codes, self.code_dim)
+
+    def draw_codes(
+        self,
+        num_images: int,
+        seed: int = 0,
+        truncation: float = 1.0,
+        label: str | int | None = None,
+        block: int = 0,
+    ) -> np.ndarray:
+        """Draws the codes of `sample`.
 
         Args:
-          latents: float32 `[num_images, latent_dim]`, standard normal.
+          num_images: Number of codes.
+          seed: 64-bit seed; the same seed gives the same codes.
+          truncation: See `latents.draw_latents`.
+          label: Name or number of a class. Default: classes in the training images'
+            shares.
+          block: See `latents.draw_latents`.
+
+        Returns:
+          float32 `[num_images, latent_dim + num_classes]`.
+
+        Raises:
+          ConfigError: If an argument is out of range.
+        """
+        return codes.draw_codes(
+            num_images,
+            self.latent_dim,
+            self.classes,
+            seed,
+            truncation,
+            block,
+            label=None if label is None else self.classes.find(label),
+        )
+
+    def generate(self, codes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Generates images from codes.
+
+        Args:
+          codes: float32 `[num_images, latent_dim + num_classes]`: standard normal
+            latents, and for a conditional generator the class weights.
 
         Returns:
           `[num_images, size, size, channels]` in [-1, 1] for each scale, smallest
           first.
 
         Raises:
-          ConfigError: If the latents have the wrong shape or are not finite.
+          ConfigError: If the codes have the wrong shape or are not finite.
         """
-        latents = self.check_latents(latents)
+        codes = self.check_codes(codes)
         # In batches, to bound the memory for feature maps.
         batches = [
-            self._arrays(
-                self._generate(latents=tf.constant(latents[start : start + _BATCH]))
-            )
-            for start in range(0, max(1, len(latents)), _BATCH)
+            self._generate(codes[start : start + _BATCH])
+            for start in range(0, max(1, len(codes)), _BATCH)
         ]
         return tuple(np.concatenate(scale) for scale in zip(*batches, strict=True))
 
     def sample(
-        self, num_images: int, seed: int = 0, truncation: float = 1.0
+        self,
+        num_images: int,
+        seed: int = 0,
+        truncation: float = 1.0,
+        label: str | int | None = None,
     ) -> tuple[np.ndarray, ...]:
         """Samples images, all in one batch unless truncated.
 
@@ -105,6 +150,8 @@ class Generator:
           num_images: Number of images; for many, `stream` uses less memory.
           seed: 64-bit seed; the same seed gives the same images.
           truncation: See `latents.draw_latents`.
+          label: Name or number of a class. Default: classes in the training images'
+            shares.
 
         Returns:
           `[num_images, size, size, channels]` in [-1, 1] for each scale, smallest
@@ -114,19 +161,25 @@ class Generator:
           ConfigError: If an argument is out of range.
         """
         if truncation != 1:
-            return self.generate(
-                draw_latents(num_images, self.latent_dim, seed, truncation)
-            )
+            return self.generate(self.draw_codes(num_images, seed, truncation, label))
         check_request(num_images, seed, truncation)
+        drawn = {
+            "num_images": tf.constant(num_images, tf.int32),
+            "seed": tf.constant(seed, tf.int64),
+        }
+        if label is None:
+            return self._arrays(self.model.signatures["sample"](**drawn))
+        number = tf.constant(self.classes.find(label), tf.int64)
         return self._arrays(
-            self._sample(
-                num_images=tf.constant(num_images, tf.int32),
-                seed=tf.constant(seed, tf.int64),
-            )
+            self.model.signatures["sample_class"](**drawn, label=number)
         )
 
     def stream(
-        self, num_images: int, seed: int = 0, truncation: float = 1.0
+        self,
+        num_images: int,
+        seed: int = 0,
+        truncation: float = 1.0,
+        label: str | int | None = None,
     ) -> Iterator[tuple[np.ndarray, ...]]:
         """Samples any number of images in constant memory.
 
@@ -136,6 +189,7 @@ class Generator:
           num_images: Total number of images.
           seed: 64-bit seed; the same seed gives the same images.
           truncation: See `latents.draw_latents`.
+          label: See `sample`.
 
         Yields:
           Batches: `[batch, size, size, channels]` in [-1, 1] for each scale, smallest
@@ -147,18 +201,18 @@ class Generator:
         check_request(num_images, seed, truncation)
         for block, first in enumerate(range(0, num_images, _BLOCK)):
             size = min(_BLOCK, num_images - first)
-            latents = draw_latents(size, self.latent_dim, seed, truncation, block)
+            drawn = self.draw_codes(size, seed, truncation, label, block)
             for start in range(0, size, _BATCH):
-                yield self.generate(latents[start : start + _BATCH])
+                yield self.generate(drawn[start : start + _BATCH])
 
     def interpolate(
         self, start: np.ndarray, end: np.ndarray, steps: int, spherical: bool = True
     ) -> tuple[np.ndarray, ...]:
-        """Generates images that interpolate between two latent vectors.
+        """Generates images that interpolate between two codes.
 
         Args:
-          start: float32 `[latent_dim]`.
-          end: float32 `[latent_dim]`.
+          start: float32 `[latent_dim + num_classes]`.
+          end: float32 `[latent_dim + num_classes]`.
           steps: Number of images, both ends included; at least 2.
           spherical: See `latents.interpolate_latents`.
 
@@ -168,10 +222,44 @@ class Generator:
         Raises:
           ConfigError: If an argument is invalid.
         """
-        return self.generate(interpolate_latents(start, end, steps, spherical))
+        return self.generate(self.interpolate_codes(start, end, steps, spherical))
+
+    def interpolate_codes(
+        self, start: np.ndarray, end: np.ndarray, steps: int, spherical: bool = True
+    ) -> np.ndarray:
+        """Returns the codes of `interpolate`."""
+        return codes.interpolate_codes(start, end, steps, self.latent_dim, spherical)
+
+    def _generate(self, drawn: np.ndarray) -> tuple[np.ndarray, ...]:
+        latents = tf.constant(drawn[:, : self.latent_dim])
+        if not len(self.classes):
+            return self._arrays(
+                self.model.signatures["serving_default"](latents=latents)
+            )
+        weights = tf.constant(drawn[:, self.latent_dim :])
+        return self._arrays(
+            self.model.signatures["blend"](latents=latents, class_weights=weights)
+        )
 
     def _arrays(self, outputs: dict[str, tf.Tensor]) -> tuple[np.ndarray, ...]:
         return tuple(outputs[key].numpy() for key in self.images.shapes)
+
+
+def _check_array(name: str, values: npt.ArrayLike, width: int) -> np.ndarray:
+    try:
+        with np.errstate(over="ignore"):
+            array = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as e:
+        raise ConfigError(
+            f"{name} are not an array of numbers; they must have shape [N, {width}]."
+        ) from e
+    if array.ndim != 2 or array.shape[1] != width:
+        raise ConfigError(
+            f"{name} have shape {list(array.shape)}; it must be [N, {width}]."
+        )
+    if not np.all(np.isfinite(array)):
+        raise ConfigError(f"{name} have NaN or infinite values; replace them.")
+    return array
 
 
 def to_pictures(images: np.ndarray) -> list[PIL.Image.Image]:
@@ -205,16 +293,18 @@ def load_generator(path: str | pathlib.Path) -> Generator:
         raise ConfigError(
             f"The SavedModel in {str(version)!r} is corrupt ({reason}); push it again."
         ) from e
-    missing = {"serving_default", "sample"} - set(model.signatures)
+    conditional = "classes" in model.signatures
+    wanted_inputs = {**_INPUTS, **(_CONDITIONAL_INPUTS if conditional else {})}
+    missing = set(wanted_inputs) - set(model.signatures)
     if missing:
         raise ConfigError(
             f"The SavedModel in {str(version)!r} lacks the signature(s)"
             f" {', '.join(sorted(missing))}; use a generator pushed by this pipeline."
         )
-    signatures = {name: model.signatures[name] for name in _INPUTS}
+    signatures = {name: model.signatures[name] for name in wanted_inputs}
     for name, signature in signatures.items():
         inputs = signature.structured_input_signature[1]
-        _check_signature(version, name, "take", inputs, _INPUTS[name])
+        _check_signature(version, name, "take", inputs, wanted_inputs[name])
     images = _read_spec(version, signatures["serving_default"])
     wanted = {
         key: tf.TensorSpec([None, *shape], tf.float32)
@@ -223,16 +313,33 @@ def load_generator(path: str | pathlib.Path) -> Generator:
     for name, signature in signatures.items():
         outputs = signature.structured_outputs
         _check_signature(version, name, "return", outputs, wanted)
-    return Generator(version, model, images)
+    classes = _read_classes(model) if conditional else ClassSpec()
+    return Generator(version, model, images, classes)
 
 
-_INPUTS = {
-    "serving_default": {"latents": tf.TensorSpec([None, None], tf.float32)},
-    "sample": {
-        "num_images": tf.TensorSpec([], tf.int32),
-        "seed": tf.TensorSpec([], tf.int64),
+_LATENTS = tf.TensorSpec([None, None], tf.float32)
+_SAMPLE = {
+    "num_images": tf.TensorSpec([], tf.int32),
+    "seed": tf.TensorSpec([], tf.int64),
+}
+_INPUTS = {"serving_default": {"latents": _LATENTS}, "sample": _SAMPLE}
+_CONDITIONAL_INPUTS = {
+    "serving_default": {
+        "latents": _LATENTS,
+        "labels": tf.TensorSpec([None], tf.int64),
+    },
+    "sample_class": {**_SAMPLE, "label": tf.TensorSpec([], tf.int64)},
+    "blend": {
+        "latents": _LATENTS,
+        "class_weights": tf.TensorSpec([None, None], tf.float32),
     },
 }
+
+
+def _read_classes(model: tf.Module) -> ClassSpec:
+    described = model.signatures["classes"]()
+    names = [name.decode() for name in described["names"].numpy()]
+    return ClassSpec(tuple(names), tuple(described["shares"].numpy().tolist()))
 
 
 def _read_spec(

@@ -18,44 +18,69 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def build(
-    network: str, latent_dim: int, images: ImageSpec, precision: str = "float32"
+    network: str,
+    latent_dim: int,
+    images: ImageSpec,
+    precision: str = "float32",
+    num_classes: int = 0,
 ) -> Networks:
     """Builds a generator and a discriminator with fresh weights.
 
     Args:
       network: Name of a module in this package with a function `build(latent_dim,
-        images)` and, if it is for certain images only, their description `IMAGES`.
+        images, num_classes)`. It has a description `IMAGES` if it is for certain
+        images only, and `CONDITIONAL = True` if it takes classes.
       latent_dim: Length of the latent vector.
       images: The images to generate.
       precision: With `bfloat16`, the layers compute in bfloat16 with float32 weights;
         images and logits are still float32.
+      num_classes: Number of classes to condition on; 0 for none.
 
     Returns:
-      The generator, latents `[batch, latent_dim]` -> pyramid, smallest first,
-      each `[batch, size, size, channels]` in [-1, 1]; and the discriminator, pyramid
-      -> logits `[batch, 1]`.
+      The generator, codes `[batch, latent_dim + num_classes]` (see
+      `generator.latents`) -> pyramid, smallest first, each `[batch, size, size,
+      channels]` in [-1, 1]; and the discriminator, pyramid (and class weights
+      `[batch, num_classes]`, if there are classes) -> logits `[batch, 1]`.
 
     Raises:
-      ConfigError: If there is no such network, or it cannot generate these images.
+      ConfigError: If there is no such network, or it cannot generate these images or
+        take classes.
     """
-    module = check(network, images)
+    module = check(network, images, num_classes > 0)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(_POLICIES[precision])
     try:
-        return module.build(latent_dim, images)
+        return module.build(latent_dim, images, num_classes)
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def check(network: str, images: ImageSpec) -> ModuleType:
+def takes_classes(network: str) -> bool:
+    """Whether a network can be conditioned on classes.
+
+    Raises:
+      ConfigError: If there is no such network.
+    """
+    return getattr(_module(network), "CONDITIONAL", False)
+
+
+def check(network: str, images: ImageSpec, conditional: bool = False) -> ModuleType:
     """Returns the module of a network that can generate these images.
+
+    Args:
+      network: Name of the network.
+      images: The images to generate.
+      conditional: Whether to condition on classes.
 
     Raises:
       ConfigError: If there is none.
     """
-    names = get_args(Network)
-    require(network in names, "model.network", network, f"one of {', '.join(names)}")
-    module = importlib.import_module(f"{__name__}.{network}")
+    module = _module(network)
+    if conditional and not takes_classes(network):
+        raise ConfigError(
+            f"model.network is {network!r}, which does not take classes; use"
+            " --model.no-conditional or --model.network compact."
+        )
     only = getattr(module, "IMAGES", images)
     if images != only:
         raise ConfigError(
@@ -64,3 +89,9 @@ def check(network: str, images: ImageSpec) -> ModuleType:
             f" {images.scales} scales; use --model.network compact."
         )
     return module
+
+
+def _module(network: str) -> ModuleType:
+    names = get_args(Network)
+    require(network in names, "model.network", network, f"one of {', '.join(names)}")
+    return importlib.import_module(f"{__name__}.{network}")

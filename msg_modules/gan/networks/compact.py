@@ -17,6 +17,7 @@ from keras import layers
 from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.gan.networks.normalization import FusedBatchNormalization
 
+CONDITIONAL = True
 _WIDTHS = {1: 16, 3: 32}
 _WIDEST = 8
 _LARGEST_START = 8
@@ -31,9 +32,14 @@ class _Level(NamedTuple):
     width: int
 
 
-def build(latent_dim: int, images: ImageSpec) -> tuple[keras.Model, keras.Model]:
+def build(
+    latent_dim: int, images: ImageSpec, num_classes: int
+) -> tuple[keras.Model, keras.Model]:
     """Builds the generator and the discriminator; see `networks.build`."""
-    return build_generator(latent_dim, images), build_discriminator(images)
+    return (
+        build_generator(latent_dim + num_classes, images),
+        build_discriminator(images, num_classes),
+    )
 
 
 def _levels(images: ImageSpec) -> list[_Level]:
@@ -48,15 +54,15 @@ def _levels(images: ImageSpec) -> list[_Level]:
     ]
 
 
-def build_generator(latent_dim: int, images: ImageSpec) -> keras.Model:
+def build_generator(code_dim: int, images: ImageSpec) -> keras.Model:
     """Builds the generator: 3x3 convolutions after nearest-neighbour upsampling.
 
     Nearest-neighbour upsampling avoids checkerboard artefacts, and costs less than a
     transposed convolution with a larger kernel.
     """
-    latents = keras.Input([latent_dim], name="latents")
+    codes = keras.Input([code_dim], name="codes")
     first, *others = reversed(_levels(images))
-    x = layers.Dense(first.size**2 * first.width, use_bias=False)(latents)
+    x = layers.Dense(first.size**2 * first.width, use_bias=False)(codes)
     x = layers.Reshape([first.size, first.size, first.width])(_norm_relu(x))
     pyramid = []
     for level in (first, *others):
@@ -65,14 +71,15 @@ def build_generator(latent_dim: int, images: ImageSpec) -> keras.Model:
         x = _norm_relu(_conv(x, level.width))
         if level.size in images.sizes:
             pyramid.append(_to_image(x, level.size, images))
-    return keras.Model(latents, pyramid, name="generator")
+    return keras.Model(codes, pyramid, name="generator")
 
 
-def build_discriminator(images: ImageSpec) -> keras.Model:
+def build_discriminator(images: ImageSpec, num_classes: int) -> keras.Model:
     """Builds the discriminator: strided convolutions with an input at each scale.
 
     The smaller images are concatenated after a 1x1 convolution, like `lin_cat` in the
-    MSG-GAN paper (arXiv 1903.06048, section 3).
+    MSG-GAN paper (arXiv 1903.06048, section 3). Classes enter by projection: Miyato &
+    Koyama (arXiv 1802.05637), eq. 3.
     """
     pyramid = {
         size: keras.Input(shape, name=name)
@@ -88,11 +95,13 @@ def build_discriminator(images: ImageSpec) -> keras.Model:
     last = (largest, *others)[-1]
     x = _leaky(layers.Conv2D(last.width, 3, strides=2, padding="same")(x))
     x = layers.Flatten()(x)
-    return keras.Model(
-        list(pyramid.values()),
-        layers.Dense(1, dtype="float32")(x),
-        name="discriminator",
-    )
+    logits = layers.Dense(1, dtype="float32")(x)
+    if not num_classes:
+        return keras.Model(list(pyramid.values()), logits, name="discriminator")
+    classes = keras.Input([num_classes], name="classes")
+    embedded = layers.Dense(x.shape[-1], use_bias=False, dtype="float32")(classes)
+    logits += layers.Dot(axes=1, dtype="float32")([x, embedded])
+    return keras.Model([*pyramid.values(), classes], logits, name="discriminator")
 
 
 def _conv(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:

@@ -11,9 +11,11 @@ IMAGES = ImageSpec(size=28, channels=1, scales=3)
 _DROPOUT_RATE = 0.3
 
 
-def build(latent_dim: int, images: ImageSpec) -> tuple[keras.Model, keras.Model]:
+def build(
+    latent_dim: int, images: ImageSpec, num_classes: int
+) -> tuple[keras.Model, keras.Model]:
     """Builds the article's generator and discriminator; see `networks.build`."""
-    assert images == IMAGES
+    assert images == IMAGES and not num_classes
     return build_generator(latent_dim), build_discriminator()
 
 
