@@ -52,6 +52,10 @@ class ModelConfig:
     latent_dim: int = 16
     """Length of the generator's latent vector."""
 
+    conditional: bool = True
+    """Condition on class labels, where the images have some, so that images of a class
+    can be asked for; `tutorial` never does."""
+
     def __post_init__(self) -> None:
         require(self.latent_dim > 0, "model.latent_dim", self.latent_dim, ">= 1")
 

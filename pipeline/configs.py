@@ -143,6 +143,18 @@ class DataConfig:
         return red, green, blue
 
     @property
+    def label_names(self) -> tuple[str, ...]:
+        """A name for each class, its number if it has none; empty without labels.
+
+        The classes must have been settled (`pipeline.datasets.resolve`).
+        """
+        names = self.class_names or ()
+        return tuple(
+            names[label] if label < len(names) else str(label)
+            for label in range(self.num_classes or 0)
+        )
+
+    @property
     def images(self) -> ImageSpec:
         """Describes the images.
 

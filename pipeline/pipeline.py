@@ -93,7 +93,9 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         train_args=trainer_pb2.TrainArgs(num_steps=config.train.steps),
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
-            **run_fn.to_custom_config(config.model, config.train),
+            **run_fn.to_custom_config(
+                config.model, config.train, config.data.label_names
+            ),
             "checkpoint_root": str(config.checkpoint_path.absolute()),
             "weights_code": fingerprint.hash_packages(*_WEIGHTS_CODE),
         },

@@ -18,6 +18,7 @@ def train(
     train: TrainConfig = _DEFAULT_TRAIN,
     checkpoints: pathlib.Path | None = None,
     code: str = "",
+    class_names: tuple[str, ...] = (),
 ) -> None:
     """Trains without a pipeline, alone or as one process of a TF_CONFIG cluster.
 
@@ -32,6 +33,8 @@ def train(
       checkpoints: Directory for checkpoints of unfinished training. Default:
         `checkpoints` in the output directory.
       code: Identifier of the code version; changing it starts training from scratch.
+      class_names: Names of the classes, in the order of their labels, for the exported
+        generator. Default: the numbers of the labels in the examples.
     """
     from msg_modules.training import cluster
 
@@ -54,4 +57,5 @@ def train(
             run_dir=str(output / "run"),
             checkpoint_root=str(checkpoints or output / "checkpoints"),
             code=code,
+            class_names=class_names,
         )

@@ -62,13 +62,13 @@ def compile_steps(
             with tf.control_dependencies([sums]):
                 asked = now()
             with tf.control_dependencies([asked]):
-                batch = next(batches)
-            with tf.control_dependencies(tf.nest.flatten(batch, True)):
+                images, classes = next(batches)
+            with tf.control_dependencies(tf.nest.flatten((images, classes), True)):
                 data_seconds += now() - asked
             if config.has_penalty and gan.step % config.penalty_interval == 0:
-                shares = strategy.run(gan.replica_step, (*batch, True))
+                shares = strategy.run(gan.replica_step, (images, True, classes))
             else:
-                shares = strategy.run(gan.replica_step, (*batch, False))
+                shares = strategy.run(gan.replica_step, (images, False, classes))
             metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
             gan.step.assign_add(1)
             gan.update_average()

@@ -82,7 +82,7 @@ class Gan(tf.Module):
         self._loss = losses.LOSSES[train.loss]
 
     def replica_step(
-        self, images: Pyramid, classes: tf.Tensor, with_penalty: bool
+        self, images: Pyramid, with_penalty: bool, classes: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Updates both networks from one forward pass through each.
 
@@ -92,10 +92,10 @@ class Gan(tf.Module):
 
         Args:
           images: The replica's part of the global batch.
-          classes: Their classes, one-hot, float32 `[batch, num_classes]`; the
-            generated images get the same ones.
           with_penalty: Whether to add the gradient penalties; a Python bool, fixed
             when the step is traced.
+          classes: The images' classes, one-hot, float32 `[batch, num_classes]`; the
+            generated images get the same ones. None if there are no classes.
 
         Returns:
           The replica's share of each of `METRICS`, to be summed over replicas. A
@@ -105,6 +105,8 @@ class Gan(tf.Module):
         latents = self._replica_rows(
             tf.random.stateless_normal, [self._latent_dim], stream=0
         )
+        if classes is None:
+            classes = tf.zeros([self._train.batch_size, 0])
         codes = tf.concat([latents, classes], 1)
         with tf.GradientTape() as generator_tape:
             fakes = tuple(self.generator(codes, training=True))

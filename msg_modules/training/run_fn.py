@@ -21,11 +21,17 @@ CURVES_NAME = "losses.png"
 ANIMATION_NAME = "training.gif"
 
 
-def to_custom_config(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
+def to_custom_config(
+    model: ModelConfig, train: TrainConfig, class_names: Sequence[str] = ()
+) -> dict[str, Any]:
     """Converts settings to the Trainer's `custom_config`; `steps` goes in TrainArgs."""
     recipe = dataclasses.asdict(train)
     del recipe["steps"]
-    return {"model": dataclasses.asdict(model), "train": recipe}
+    return {
+        "model": dataclasses.asdict(model),
+        "train": recipe,
+        "class_names": list(class_names),
+    }
 
 
 def read_custom_config(fn_args: FnArgs) -> tuple[ModelConfig, TrainConfig]:
@@ -68,6 +74,7 @@ def run_fn(fn_args: FnArgs) -> None:
         run_dir=fn_args.model_run_dir,
         checkpoint_root=settings.get("checkpoint_root", fn_args.model_run_dir),
         code=settings.get("weights_code", ""),
+        class_names=settings["class_names"],
     )
 
 
@@ -80,6 +87,7 @@ def train_and_export(
     run_dir: str,
     checkpoint_root: str,
     code: str = "",
+    class_names: Sequence[str] = (),
 ) -> None:
     """Implements `run_fn` without TFX, in one process or as one of several.
 
@@ -92,6 +100,8 @@ def train_and_export(
       checkpoint_root: A training without `checkpoint_dir` gets a directory in here.
       code: Identifier of the code version; as with the images, a change starts
         training from scratch.
+      class_names: Names of the classes, if the examples have labels. Default: the
+        labels' numbers.
 
     Raises:
       ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from msg_modules.configs import ModelConfig, TrainConfig, to_flags
@@ -64,6 +65,7 @@ def command(
     code: str,
     model: ModelConfig,
     train: TrainConfig,
+    class_names: Sequence[str],
 ) -> list[str]:
     """Builds the command line of each pod.
 
@@ -74,6 +76,7 @@ def command(
       code: Identifies the version of the code.
       model: Network settings.
       train: Training settings.
+      class_names: Names of the classes; empty without labels.
 
     Returns:
       The command and its arguments.
@@ -82,6 +85,7 @@ def command(
         *("msg-gan", "train"),
         *("--examples", f"{staging}/examples", "--output", f"{staging}/output"),
         *("--checkpoints", checkpoint_root, "--code", code),
+        *(["--class-names", *class_names] if class_names else []),
         *to_flags("model", model),
         *to_flags("train", train),
     ]

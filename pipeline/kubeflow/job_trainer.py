@@ -66,6 +66,7 @@ def make_job(
         settings["weights_code"],
         model,
         train,
+        settings["class_names"],
     )
     return job_objects.build(
         name, words, train.workers or 1, kubeflow, attempt, kubernetes_api.own_pod()
