@@ -142,24 +142,17 @@ def animation_options(frames: Sequence[PIL.Image.Image]) -> dict[str, Any]:
 
 
 class SampleSheets:
-    """Writes sample sheets from fixed latents during training."""
+    """Writes sample sheets from fixed codes during training."""
 
-    def __init__(
-        self, directory: pathlib.Path, num_images: int, latent_dim: int, seed: int
-    ):
-        """Draws the latents.
+    def __init__(self, directory: pathlib.Path, codes: tf.Tensor):
+        """Keeps the codes.
 
         Args:
           directory: Gets `real.png`, `step-00000250.png` etc.
-          num_images: Images per sheet.
-          latent_dim: Length of a latent vector.
-          seed: Seed of the latents.
+          codes: Input of the generator, `[num_images, latent_dim + num_classes]`.
         """
         self._directory = directory
-        self._num_images = num_images
-        self._latents = tf.random.stateless_normal(
-            [num_images, latent_dim], seed=[seed, -1]
-        )
+        self._codes = codes
 
     def drop_after(self, step: int) -> None:
         """Removes sheets of later steps, which training will write again."""
@@ -174,7 +167,7 @@ class SampleSheets:
 
     def draw(self, generator: tf.Module, step: int) -> list[np.ndarray]:
         """Writes a sheet of generated images at all scales; returns the pyramid."""
-        pyramid = [scale.numpy() for scale in generator(self._latents, training=False)]
+        pyramid = [scale.numpy() for scale in generator(self._codes, training=False)]
         save_image(pyramid_sheet(pyramid), self._directory / f"step-{step:08d}.png")
         return pyramid
 

@@ -11,31 +11,28 @@ from msg_modules.common import files
 from msg_modules.pictures.sheets import to_uint8
 
 DIRECTORY = "draws"
-_NUM_IMAGES = 1000
+NUM_IMAGES = 1000
 _CHUNK = 250
 _SHARE = 10
 _PREFIX = "step-"
 
 
 class Draws:
-    """Snapshots of images, at the largest scale, generated from the same latents.
+    """Snapshots of images, at the largest scale, generated from the same codes.
 
     Training itself has no classifier. From these snapshots, the evaluation measures
     how the distance to the real images fell.
     """
 
-    def __init__(self, work_dir: pathlib.Path, latent_dim: int, seed: int):
-        """Draws the latents.
+    def __init__(self, work_dir: pathlib.Path, codes: tf.Tensor):
+        """Keeps the codes.
 
         Args:
           work_dir: Work directory of the training; gets `draws/step-00000250.npz` etc.
-          latent_dim: Length of a latent vector.
-          seed: Seed of the latents.
+          codes: Input of the generator, `[NUM_IMAGES, latent_dim + num_classes]`.
         """
         self._directory = work_dir / DIRECTORY
-        self._latents = tf.random.stateless_normal(
-            [_NUM_IMAGES, latent_dim], seed=[seed, -2]
-        )
+        self._codes = codes
 
     def drop_after(self, step: int) -> None:
         """Removes snapshots of later steps, which training will write again."""
@@ -56,9 +53,9 @@ class Draws:
         """Writes a snapshot of the generator at a step."""
         images = [
             to_uint8(
-                generator(self._latents[start : start + _CHUNK], training=False)[-1]
+                generator(self._codes[start : start + _CHUNK], training=False)[-1]
             )
-            for start in range(0, _NUM_IMAGES, _CHUNK)
+            for start in range(0, len(self._codes), _CHUNK)
         ]
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"{_PREFIX}{step:08d}.npz"
