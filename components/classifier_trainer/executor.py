@@ -34,20 +34,13 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"
         config = ClassifierConfig(**json.loads(exec_properties["config"]))
-        images, labels = (
-            reading.load_pyramids(pattern)[-1],
-            reading.load_labels(pattern),
-        )
-        has_labels = labels is not None
-        if labels is None:
-            images, labels = classifier.rotate(images, config.seed)
+        examples = reading.load_examples(pattern)
         trained = classifier.train_classifier(
-            images,
-            labels,
+            examples,
             dataset=exec_properties["dataset"],
-            num_classes=exec_properties.get("num_classes") or int(labels.max()) + 1,
+            num_classes=exec_properties.get("num_classes"),
             config=config,
-            task="classes" if has_labels else "rotations",
+            task="rotations" if examples.labels is None else "classes",
         )
         artifact = artifact_utils.get_single_instance(output_dict["classifier"])
         trained.save(artifact.uri)

@@ -55,11 +55,10 @@ class Executor(base_executor.BaseExecutor):
         )
         examples = input_dict["examples"]
         train, test = (
-            reading.load_pyramids(f"{artifact_utils.get_split_uri(examples, split)}/*")
+            reading.load_examples(f"{artifact_utils.get_split_uri(examples, split)}/*")
             for split in ("train", "eval")
         )
         yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
-        del train, test  # Frees a quarter of a gigabyte.
         model = artifact_utils.get_single_instance(input_dict["model"])
         baselines = input_dict.get("baseline_model") or []
         baseline = (

@@ -258,4 +258,4 @@ def _enlarge(picture: PIL.Image.Image) -> PIL.Image.Image:
 def _load(examples: pathlib.Path, num_images: int) -> list[np.ndarray]:
     from msg_modules.data import reading
 
-    return [part[:num_images] for part in reading.load_pyramids(f"{examples}/*")]
+    return list(reading.load_examples(f"{examples}/*", num_images).pyramid(slice(None)))

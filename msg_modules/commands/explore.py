@@ -50,7 +50,7 @@ def explore(
         generator = sampling.load_generator(model)
         real = None
         if examples is not None:
-            real = RealImages(reading.load_pyramids(f"{examples}/*"))
+            real = RealImages(reading.load_examples(f"{examples}/*"))
         page = app.create_app(generator, directions.find_directions(generator), real)
         config = uvicorn.Config(
             page, log_level="critical", timeout_graceful_shutdown=_SHUTDOWN_SECONDS

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import tensorflow as tf
 
 from msg_modules.common.errors import RunError
-from msg_modules.data.preprocessing import Pyramid
+from msg_modules.data.examples import Examples
+from msg_modules.data.preprocessing import Pyramid, to_pyramid
 
 _SHUFFLE_ROUNDS = 8
 
 
 def training_dataset(
-    pyramids: Sequence[np.ndarray],
+    examples: Examples,
     *,
     replica_batch_size: int,
     num_replicas: int,
@@ -30,7 +28,7 @@ def training_dataset(
     epoch, reshuffled each epoch.
 
     Args:
-      pyramids: The result of `load_pyramids`.
+      examples: The training images.
       replica_batch_size: Batch size per replica.
       num_replicas: Number of replicas that share a global batch.
       seed: Shuffle seed.
@@ -44,7 +42,7 @@ def training_dataset(
     Raises:
       RunError: If the global batch is larger than the number of images.
     """
-    num_images = len(pyramids[0])
+    num_images = len(examples)
     global_batch_size = replica_batch_size * num_replicas
     if global_batch_size > num_images:
         raise RunError(
@@ -55,7 +53,12 @@ def training_dataset(
     workers = context.num_input_pipelines if context else 1
     replicas_here = num_replicas // workers
     first_replica = (context.input_pipeline_id if context else 0) * replicas_here
-    images = [tf.constant(scale) for scale in pyramids]
+
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        images = tf.numpy_function(
+            examples.images.__getitem__, [indices], tf.uint8, stateful=False
+        )
+        return tf.ensure_shape(images, [replica_batch_size, *examples.images.shape[1:]])
 
     def batch(number: tf.Tensor) -> Pyramid:
         step, replica = number // replicas_here, number % replicas_here
@@ -64,7 +67,7 @@ def training_dataset(
         )
         positions = start + tf.range(replica_batch_size, dtype=tf.int64)
         indices = _shuffled_index(positions, num_images, seed)
-        return tuple(tf.gather(scale, indices) for scale in images)
+        return to_pyramid(gather(indices), examples.spec.sizes)
 
     options = tf.data.Options()
     # There is nothing to autotune, and the tuner's thread can delay shutdown by up to

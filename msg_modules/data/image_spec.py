@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from msg_modules.common.errors import ConfigError
 
@@ -77,12 +76,6 @@ class ImageSpec:
         if not sizes:
             raise ConfigError("no images named image_SIZE")
         return cls(max(sizes), channels, len(sizes))
-
-    @classmethod
-    def of_pyramid(cls, pyramid: Sequence[Any]) -> ImageSpec:
-        """Describes images: `[num_images, size, size, channels]` for each scale."""
-        *_, size, channels = pyramid[-1].shape
-        return cls(int(size), int(channels), len(pyramid))
 
 
 def nearest_sizes(size: int, scales: int) -> list[int]:

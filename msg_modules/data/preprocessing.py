@@ -60,7 +60,7 @@ def preprocessing_fn(
     """
     preparation = Preparation.of_custom_config(custom_config)
     images = decode_images(_flat(inputs["image"]), preparation)
-    pyramid = make_pyramid(scale(images), preparation.spec.sizes)
+    pyramid = to_pyramid(images, preparation.spec.sizes)
     outputs = dict(zip(preparation.spec.shapes, pyramid, strict=True))
     if LABEL in inputs:
         outputs[LABEL] = _flat(inputs[LABEL])
@@ -75,7 +75,7 @@ def decode_images(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
       preparation: The images to make, and how.
 
     Returns:
-      float32 `[batch, size, size, channels]` in [0, 255].
+      float32 `[batch, size, size, channels]`, whole numbers in [0, 255].
 
     Raises:
       tf.errors.InvalidArgumentError: If an image cannot be decoded.
@@ -103,7 +103,8 @@ def _decode_image(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
     return tf.cond(
         tf.reduce_all(tf.equal(tf.shape(image)[:2], size)),
         lambda: image,
-        lambda: _resize(image, preparation),
+        # To 8 bits again, as in an image file, so that a byte can hold it.
+        lambda: tf.clip_by_value(tf.round(_resize(image, preparation)), 0.0, 255.0),
     )
 
 
@@ -158,8 +159,42 @@ def _resize(image: tf.Tensor, preparation: Preparation) -> tf.Tensor:
 
 
 def scale(images: tf.Tensor) -> tf.Tensor:
-    """Maps [0, 255] to [-1, 1], the range of the generator's tanh."""
-    return images / 127.5 - 1.0
+    """Maps [0, 255] to float32 in [-1, 1], the range of the generator's tanh."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def unscale(images: tf.Tensor) -> tf.Tensor:
+    """Reverts `scale` for images of 8 bits, exactly.
+
+    Args:
+      images: The result of `scale`.
+
+    Returns:
+      uint8, of the same shape.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If the images are not of 8 bits.
+    """
+    levels = tf.saturate_cast(tf.round((images + 1.0) * 127.5), tf.uint8)
+    # Far below the distance between two levels.
+    check = tf.debugging.assert_near(
+        scale(levels), images, rtol=0.0, atol=1e-4, message="images are not of 8 bits"
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(levels)
+
+
+def to_pyramid(images: tf.Tensor, sizes: Sequence[int]) -> Pyramid:
+    """Makes the pyramid of images of 8 bits, the same wherever it is made.
+
+    Args:
+      images: Whole numbers in [0, 255], `[batch, size, size, channels]`.
+      sizes: The size of each scale.
+
+    Returns:
+      float32 in [-1, 1], at these sizes, in this order.
+    """
+    return make_pyramid(scale(images), sizes)
 
 
 def make_pyramid(images: tf.Tensor, sizes: Sequence[int]) -> Pyramid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,48 +12,50 @@ import numpy as np
 import tensorflow as tf
 
 from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.data.examples import Examples
 from msg_modules.data.image_spec import ImageSpec, image_key
-from msg_modules.data.preprocessing import LABEL
+from msg_modules.data.mapped import MappedRows, no_space
+from msg_modules.data.preprocessing import LABEL, unscale
 
 _PARSE_BATCH = 1024
+_PARSE_BYTES = 2**24
 
 
-def load_pyramids(file_pattern: str | Sequence[str]) -> tuple[np.ndarray, ...]:
-    """Reads all pyramids of a split into memory.
-
-    Args:
-      file_pattern: Transform's gzipped TFRecord files.
-
-    Returns:
-      float32 `[num_images, size, size, channels]` for each scale, smallest first. The
-      examples tell which scales there are.
-
-    Raises:
-      RunError: If there are no files or no examples, or a file is corrupt.
-    """
-    shapes = read_spec(file_pattern).shapes
-    features = {
-        key: tf.io.FixedLenFeature(shape, tf.float32) for key, shape in shapes.items()
-    }
-    arrays = _read(file_pattern, features)
-    return tuple(arrays[key] for key in shapes)
-
-
-def load_labels(file_pattern: str | Sequence[str]) -> np.ndarray | None:
-    """Reads the labels of a split, in the order of `load_pyramids`.
+def load_examples(
+    file_pattern: str | Sequence[str], max_examples: int | None = None
+) -> Examples:
+    """Copies the images and labels of a split to temporary files, and maps them.
 
     Args:
       file_pattern: Transform's gzipped TFRecord files.
+      max_examples: How many to read at most; None for all.
 
     Returns:
-      int64 `[num_images]`; None if the images have no labels.
+      The examples in the order of the files' names. They tell which scales there are,
+      and whether there are labels.
 
     Raises:
-      RunError: If there are no files or no examples, or a file is corrupt.
+      RunError: If there are no files or no examples, a file is corrupt, or there is no
+        space for temporary files.
     """
-    if LABEL not in _first_features(file_pattern):
-        return None
-    return _read(file_pattern, {LABEL: tf.io.FixedLenFeature([], tf.int64)})[LABEL]
+    spec = read_spec(file_pattern)
+    key, shape = list(spec.shapes.items())[-1]
+    features = {key: tf.io.FixedLenFeature(shape, tf.float32)}
+    if LABEL in _first_features(file_pattern):
+        features[LABEL] = tf.io.FixedLenFeature([], tf.int64)
+    try:
+        images, labels = MappedRows(shape, np.uint8), MappedRows([], np.int64)
+        for batch in _parsed(file_pattern, features, max_examples):
+            images.append(batch[key])
+            labels.append(batch.get(LABEL, np.empty([0])))
+        return Examples(
+            images.finish(), labels.finish() if LABEL in features else None, spec
+        )
+    except OSError as e:
+        each = math.prod(shape) + 8 * (LABEL in features)
+        raise no_space(
+            each * _count(file_pattern, max_examples), "training images", e
+        ) from e
 
 
 def read_spec(file_pattern: str | Sequence[str]) -> ImageSpec:
@@ -80,34 +83,49 @@ def _first_features(
     file_pattern: str | Sequence[str],
 ) -> Mapping[str, tf.train.Feature]:
     with _told(file_pattern):
-        record = next(iter(_records(file_pattern).take(1)), None)
+        record = next(iter(_records(file_pattern, 1)), None)
     if record is None:
         raise _nothing_in(file_pattern)
     return tf.train.Example.FromString(record.numpy()).features.feature
 
 
-def _read(
-    file_pattern: str | Sequence[str], features: dict[str, tf.io.FixedLenFeature]
-) -> dict[str, np.ndarray]:
+def _parsed(
+    file_pattern: str | Sequence[str],
+    features: dict[str, tf.io.FixedLenFeature],
+    max_examples: int | None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields batches of examples, with their images in 8 bits."""
+
+    def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            key: value if key == LABEL else unscale(value)
+            for key, value in tf.io.parse_example(records, features).items()
+        }
+
+    largest = max(math.prod(feature.shape) for feature in features.values())
     with _told(file_pattern):
-        batches = list(
-            _records(file_pattern)
-            .batch(_PARSE_BATCH)
-            .map(
-                lambda records: tf.io.parse_example(records, features),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
+        yield from (
+            _records(file_pattern, max_examples)
+            .batch(max(1, min(_PARSE_BATCH, _PARSE_BYTES // (4 * largest))))
+            .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
             .as_numpy_iterator()
         )
-    if not batches:
-        raise _nothing_in(file_pattern)
-    return {key: np.concatenate([batch[key] for batch in batches]) for key in features}
 
 
-def _records(file_pattern: str | Sequence[str]) -> tf.data.Dataset:
+def _count(file_pattern: str | Sequence[str], max_examples: int | None) -> int:
+    with _told(file_pattern):
+        records = _records(file_pattern, max_examples)
+        count = records.reduce(np.int64(0), lambda count, _: count + 1)
+    return int(count)
+
+
+def _records(
+    file_pattern: str | Sequence[str], max_examples: int | None = None
+) -> tf.data.Dataset:
     files = _find(file_pattern)
     # A resumed training relies on the order of the images.
-    return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    return records.take(-1 if max_examples is None else max_examples)
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ def create_app(
             "sizes": generator.images.sizes,
             "directions": directions.tolist(),
             "map_ticks": views.MAP_TICKS.tolist(),
-            "num_real": 0 if real is None else len(real.images),
+            "num_real": 0 if real is None else len(real),
         }
 
     @app.get("/samples")
@@ -158,12 +158,12 @@ def _show_real_images(
     @app.get("/real")
     def real_images(num_images: _Count) -> dict[str, list[str]]:
         """Returns the first training images."""
-        return {"images": views.to_data_uris(real.images[:num_images])}
+        return {"images": views.to_data_uris(real.first(num_images))}
 
     @app.get("/real.png")
     def real_png(num_images: _Count) -> Response:
         """Returns a sheet of the first training images."""
-        images = real.images[:num_images]
+        images = real.first(num_images)
         return _png(sheets.pyramid_sheet([images], sheets.count_columns(len(images))))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import sklearn.neighbors
+
+from msg_modules.data.examples import Examples
 
 
 class Neighbours(NamedTuple):
@@ -23,19 +23,26 @@ class Neighbours(NamedTuple):
 
 
 class RealImages:
-    """The training images of a run.
+    """The training images of a run."""
 
-    Attributes:
-      images: float32 `[num_images, size, size, channels]` in [-1, 1], the largest
-        scale.
-    """
+    def __init__(self, examples: Examples):
+        """Wraps the result of `reading.load_examples`."""
+        self._examples = examples
 
-    def __init__(self, pyramids: Sequence[np.ndarray]):
-        """Indexes the result of `reading.load_pyramids`."""
-        self.images = pyramids[-1]
-        # In hundreds of dimensions, no tree is faster than brute force.
-        self._search = sklearn.neighbors.NearestNeighbors(algorithm="brute")
-        self._search.fit(self.images.reshape(len(self.images), -1))
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self._examples)
+
+    def first(self, num_images: int) -> np.ndarray:
+        """Returns some images.
+
+        Args:
+          num_images: How many; fewer if there are not enough.
+
+        Returns:
+          float32 `[num_images, size, size, channels]` in [-1, 1], the largest scale.
+        """
+        return self._examples.largest(slice(num_images))
 
     def nearest(self, image: np.ndarray, count: int = 8) -> Neighbours:
         """Finds the training images nearest in Euclidean pixel distance.
@@ -44,7 +51,18 @@ class RealImages:
           image: `[size, size, channels]` in [-1, 1].
           count: Number of images; fewer if there are not enough.
         """
-        count = min(count, len(self.images))
-        distances, indices = self._search.kneighbors(image.reshape(1, -1), count)
-        differences = distances[0] / (2 * np.sqrt(image.size))
-        return Neighbours(self.images[indices[0]], differences)
+        # In hundreds of dimensions, no tree is faster than brute force.
+        squares = np.concatenate(
+            [
+                _squared_distances(images, image)
+                for images in self._examples.chunks(np.arange(len(self)))
+            ]
+        )
+        indices = np.argsort(squares, kind="stable")[:count]
+        differences = np.sqrt(squares[indices] / image.size) / 2
+        return Neighbours(self._examples.largest(indices), differences)
+
+
+def _squared_distances(images: np.ndarray, image: np.ndarray) -> np.ndarray:
+    gaps = (images - image).reshape(len(images), -1)
+    return np.einsum("ij,ij->i", gaps, gaps).astype(np.float64)

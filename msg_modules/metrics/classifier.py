@@ -24,6 +24,7 @@ import tensorflow as tf
 from msg_modules.common import files
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ClassifierConfig
+from msg_modules.data.examples import Examples
 
 # Increment the version when the network or its training changes.
 EXTRACTOR = "cnn64-1"
@@ -31,6 +32,9 @@ FEATURE_DIM = 64
 
 _MODEL_FILE, _INFO_FILE = "classifier.keras", "classifier.json"
 _CHUNK = 250
+_TURNS = 4
+
+Task = Literal["classes", "rotations"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +63,7 @@ class ClassifierInfo:
     epochs: int
     extractor: str
     content_hash: str
-    task: Literal["classes", "rotations"] = "classes"
+    task: Task = "classes"
 
     def __str__(self) -> str:
         kind = "" if self.task == "classes" else "rotation "
@@ -129,42 +133,51 @@ class Classifier:
             (part / _INFO_FILE).write_text(info + "\n")
 
 
-def rotate(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotates each image by a random number of quarter turns.
+class _Lesson:
+    """What a classifier learns: images, with their classes or rotated.
 
-    Args:
-      images: `[num_images, size, size, channels]`.
-      seed: Seed of the random numbers.
-
-    Returns:
-      The rotated images, and the number of quarter turns of each, int64 in [0, 4).
+    Attributes:
+      labels: int `[num_images]`, classes or numbers of quarter turns.
     """
-    turns = np.random.default_rng(seed).integers(0, 4, len(images))
-    rotated = images.copy()
-    for count in range(1, 4):
-        chosen = turns == count
-        rotated[chosen] = np.rot90(images[chosen], count, axes=(1, 2))
-    return rotated, turns
+
+    def __init__(self, examples: Examples, task: Task, seed: int):
+        self.labels: np.ndarray
+        self._examples = examples
+        self._is_rotated = task == "rotations"
+        if self._is_rotated:
+            turns = np.random.default_rng(seed).integers(0, _TURNS, len(examples))
+            self.labels = turns.astype(np.uint8)
+        else:
+            assert examples.labels is not None
+            self.labels = examples.labels
+
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        """Returns `[len(indices), size, size, channels]` in [-1, 1]."""
+        images = self._examples.largest(indices)
+        if not self._is_rotated:
+            return images
+        turns = self.labels[indices]
+        return np.stack([np.rot90(*each) for each in zip(images, turns, strict=True)])
 
 
 def train_classifier(
-    images: np.ndarray,
-    labels: np.ndarray,
+    examples: Examples,
     *,
     dataset: str,
-    num_classes: int,
+    num_classes: int | None,
     config: ClassifierConfig,
-    task: Literal["classes", "rotations"] = "classes",
+    task: Task = "classes",
 ) -> Classifier:
     """Trains a classifier.
 
     Args:
-      images: `[num_images, size, size, channels]` in [-1, 1].
-      labels: int `[num_images]` in [0, num_classes).
+      examples: The images, and for the task `classes` their labels, in
+        [0, num_classes).
       dataset: Name and version of the dataset, for `ClassifierInfo`.
-      num_classes: Number of classes.
+      num_classes: Number of classes of the images; None for the largest label plus
+        one.
       config: Classifier settings.
-      task: What the labels are.
+      task: What to tell, as in `ClassifierInfo`.
 
     Returns:
       The classifier, with its accuracy on the held-out images.
@@ -172,22 +185,29 @@ def train_classifier(
     Raises:
       RunError: If there are too few images, or a label is out of range.
     """
-    if len(images) and not 0 <= labels.min() <= labels.max() < num_classes:
+    num_images = len(examples)
+    num_held_out = round(num_images * config.held_out)
+    if not 0 < num_held_out < num_images:
         raise RunError(
-            f"{dataset} has labels from {labels.min()} to {labels.max()}, but the"
-            f" classifier has {num_classes} classes; correct --data.num-classes."
-        )
-    num_held_out = round(len(images) * config.held_out)
-    if not 0 < num_held_out < len(images):
-        raise RunError(
-            f"{dataset} has {len(images)} training images, too few to hold out"
+            f"{dataset} has {num_images} training images, too few to hold out"
             f" {config.held_out:.0%} of them; use more."
         )
+    lesson = _Lesson(examples, task, config.seed)
+    smallest, largest = int(lesson.labels.min()), int(lesson.labels.max())
+    if task == "rotations":
+        num_classes = _TURNS
+    elif num_classes is None:
+        num_classes = largest + 1
+    if not 0 <= smallest <= largest < num_classes:
+        raise RunError(
+            f"{dataset} has labels from {smallest} to {largest}, but the"
+            f" classifier has {num_classes} classes; correct --data.num-classes."
+        )
     keras.utils.set_random_seed(config.seed)
-    order = np.random.default_rng(config.seed).permutation(len(images))
+    order = np.random.default_rng(config.seed).permutation(num_images)
     held_out, train = order[:num_held_out], order[num_held_out:]
-    model = _build(images.shape[1:], num_classes)
-    _fit(model, images, labels, train, config)
+    model = _build(examples.images.shape[1:], num_classes)
+    _fit(model, lesson, train, config)
     info = ClassifierInfo(
         dataset=dataset,
         num_classes=num_classes,
@@ -200,8 +220,7 @@ def train_classifier(
         content_hash=_content_hash(model),
         task=task,
     )
-    logits = Classifier(model, info).predict(images[held_out]).logits
-    accuracy = float(np.mean(logits.argmax(axis=1) == labels[held_out]))
+    accuracy = _accuracy(Classifier(model, info), lesson, held_out)
     return Classifier(model, dataclasses.replace(info, accuracy=accuracy))
 
 
@@ -254,11 +273,7 @@ def _build(shape: Sequence[int], num_classes: int) -> keras.Model:
 
 
 def _fit(
-    model: keras.Model,
-    images: np.ndarray,
-    labels: np.ndarray,
-    train: np.ndarray,
-    config: ClassifierConfig,
+    model: keras.Model, lesson: _Lesson, train: np.ndarray, config: ClassifierConfig
 ) -> None:
     """Trains with Adam and cosine decay of the learning rate to 0."""
     batches = -(-len(train) // config.batch_size)
@@ -274,7 +289,16 @@ def _fit(
     for _ in range(config.epochs):
         # Not `fit`, whose tf.data thread would delay shutdown by up to a minute.
         for batch in np.array_split(shuffle.permutation(train), batches):
-            classifier.train_on_batch(images[batch], labels[batch])
+            classifier.train_on_batch(lesson.images(batch), lesson.labels[batch])
+
+
+def _accuracy(classifier: Classifier, lesson: _Lesson, held_out: np.ndarray) -> float:
+    correct = 0
+    for start in range(0, len(held_out), _CHUNK):
+        indices = held_out[start : start + _CHUNK]
+        logits = classifier.predict(lesson.images(indices)).logits
+        correct += np.count_nonzero(logits.argmax(axis=1) == lesson.labels[indices])
+    return correct / len(held_out)
 
 
 def _content_hash(model: keras.Model) -> str:

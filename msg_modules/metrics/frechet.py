@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+
+_CHUNK = 10_000
 
 
 class Gaussian(NamedTuple):
@@ -20,7 +23,7 @@ class Gaussian(NamedTuple):
 
 
 def fit_gaussian(features: np.ndarray) -> Gaussian:
-    """Fits a normal distribution.
+    """Fits a normal distribution, in bounded memory.
 
     Args:
       features: `[num_images, dim]`, at least two rows.
@@ -28,16 +31,15 @@ def fit_gaussian(features: np.ndarray) -> Gaussian:
     Raises:
       ValueError: If there are fewer than two rows, or a value is not finite.
     """
-    features = np.asarray(features, np.float64)
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(
             f"features have shape {features.shape}; it must be [n >= 2, dim]."
         )
-    if not np.all(np.isfinite(features)):
+    mean = sum(rows.sum(axis=0) for rows in _chunks(features)) / len(features)
+    if not np.all(np.isfinite(mean)):
         raise ValueError("features have NaN or infinite values.")
-    return Gaussian(
-        features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
-    )
+    products = sum((rows - mean).T @ (rows - mean) for rows in _chunks(features))
+    return Gaussian(mean, products / (len(features) - 1))
 
 
 def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
@@ -75,6 +77,11 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
         - 2 * trace_of_root
     )
     return max(0.0, float(distance))
+
+
+def _chunks(features: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(features), _CHUNK):
+        yield np.asarray(features[start : start + _CHUNK], np.float64)
 
 
 def _square_root(covariance: np.ndarray) -> np.ndarray:

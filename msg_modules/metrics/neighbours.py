@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -79,19 +79,28 @@ class Nearest(NamedTuple):
     indices: np.ndarray
 
 
-def nearest(queries: np.ndarray, others: np.ndarray) -> Nearest:
-    """Finds the nearest neighbour of each image, in bounded memory.
+def nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> Nearest:
+    """Finds the nearest neighbour of each image, in the memory of a chunk.
 
     Args:
       queries: Images or features, `[num_images, ...]`.
-      others: The set to search, `[num_others, ...]`.
+      chunks: The set to search, in parts `[num_others, ...]`.
     """
     import sklearn.metrics  # Imported late: it takes as long as half of TensorFlow.
 
-    indices, distances = sklearn.metrics.pairwise_distances_argmin_min(
-        queries.reshape(len(queries), -1), others.reshape(len(others), -1)
+    found = Nearest(
+        np.full(len(queries), np.inf), np.full(len(queries), -1, dtype=np.int64)
     )
-    return Nearest(np.asarray(distances, np.float64), indices)
+    start = 0
+    for others in chunks:
+        indices, distances = sklearn.metrics.pairwise_distances_argmin_min(
+            queries.reshape(len(queries), -1), others.reshape(len(others), -1)
+        )
+        nearer = distances < found.distances
+        found.distances[nearer] = distances[nearer]
+        found.indices[nearer] = start + indices[nearer]
+        start += len(others)
+    return found
 
 
 def _radii(features: np.ndarray, k: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from msg_modules.common.errors import RunError
+from msg_modules.data.examples import Examples
 from msg_modules.data.image_spec import ImageSpec
+from msg_modules.data.mapped import MappedRows, no_space
 from msg_modules.data.preprocessing import make_pyramid
 from msg_modules.metrics import (
     classes,
@@ -20,13 +23,14 @@ from msg_modules.metrics import (
     kernel,
     neighbours,
 )
-from msg_modules.metrics.classifier import Classifier
+from msg_modules.metrics.classifier import FEATURE_DIM, Classifier
 
 MAX_IMAGES = 10_000
 _FEWEST_IMAGES = 10
 # Generated images whose nearest training images are searched.
 _NUM_QUERIES = 1000
 _NUM_SHOWN = 30
+_CHUNK = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,17 +113,17 @@ class Yardstick:
     def __init__(
         self,
         classifier: Classifier,
-        train: Sequence[np.ndarray],
-        test: Sequence[np.ndarray],
+        train: Examples,
+        test: Examples,
         num_images: int | None = None,
         seed: int = 0,
     ):
-        """Selects images and computes the features of the test images.
+        """Selects images and computes their features.
 
         Args:
           classifier: Trained on the same dataset.
-          train: `[num_train, size, size, channels]` for each scale, smallest first.
-          test: Likewise, images that no network was trained on.
+          train: The training images.
+          test: Images that no network was trained on.
           num_images: Number of images to compare; None for all test images, at most
             10,000.
           seed: Seed for the selection of images and subsets.
@@ -127,9 +131,9 @@ class Yardstick:
         Raises:
           RunError: If there are too few images.
         """
-        self.spec = ImageSpec.of_pyramid(test)
+        self.spec = test.spec
         self.metrics = metrics_of(self.spec, classifier.info.task == "classes")
-        available = len(test[-1])
+        available = len(test)
         self.num_images = (
             min(available, MAX_IMAGES) if num_images is None else num_images
         )
@@ -146,10 +150,10 @@ class Yardstick:
                 " --evaluate.num-images."
             )
         # At most half of the training images; the others are searched for neighbours.
-        self.num_real = min(self.num_images, len(train[-1]) // 2)
+        self.num_real = min(self.num_images, len(train) // 2)
         if self.num_real < _FEWEST_IMAGES:
             raise RunError(
-                f"There are {len(train[-1])} training images; evaluation needs at least"
+                f"There are {len(train)} training images; evaluation needs at least"
                 f" {2 * _FEWEST_IMAGES}; use a larger --data.train-split or"
                 " --data.max-examples."
             )
@@ -157,21 +161,23 @@ class Yardstick:
         self._seed = seed
         generator = np.random.default_rng(seed)
         chosen = generator.permutation(available)[: self.num_images]
-        order = generator.permutation(len(train[-1]))
-        self._real = [scale[order[: self.num_real]] for scale in train]
-        self._bank = images.quantise(train[-1][order[self.num_real :]])
-        self._bank_features = classifier.features(self._bank)
-        test = [images.quantise(scale[chosen]) for scale in test]
-        self.shown = [scale[:_NUM_SHOWN].copy() for scale in test]
+        order = generator.permutation(len(train))
+        self._train = train
+        self._measured = order[: self.num_real].copy()
+        # In the order of the file, which is read again and again.
+        self._bank = np.sort(order[self.num_real :])
+        self._bank_features = self._embed_bank()
+        pyramid = [images.quantise(scale) for scale in test.pyramid(chosen)]
+        self.shown = [scale[:_NUM_SHOWN].copy() for scale in pyramid]
         self._features = {
             size: self._embed(scale)
-            for size, scale in zip(self.spec.sizes, test, strict=True)
+            for size, scale in zip(self.spec.sizes, pyramid, strict=True)
         }
         self._gaussians = {
             size: frechet.fit_gaussian(features)
             for size, features in self._features.items()
         }
-        self.class_shares = classes.histogram(classifier.predict(test[-1]).logits)
+        self.class_shares = classes.histogram(classifier.predict(pyramid[-1]).logits)
 
     def measure(self, pyramid: Sequence[np.ndarray]) -> Measurement:
         """Computes all metrics.
@@ -211,7 +217,7 @@ class Yardstick:
 
     def real(self) -> Measurement:
         """Measures training images, as the score of a perfect generator."""
-        return self.measure(self._real)
+        return self.measure(self._train.pyramid(self._measured))
 
     def noise(self) -> Measurement:
         """Measures noise, independent at each scale."""
@@ -230,7 +236,7 @@ class Yardstick:
         """
         features = self.classifier.features(images.quantise(large))
         return frechet.gaussian_distance(
-            frechet.fit_gaussian(features), frechet.fit_gaussian(self._bank_features)
+            frechet.fit_gaussian(features), self._bank_gaussian
         )
 
     def nearest_training_images(
@@ -244,11 +250,25 @@ class Yardstick:
         Returns:
           Two arrays of the shape of `large`.
         """
-        pixels = neighbours.nearest(large, self._bank)
-        embedded = neighbours.nearest(
-            self.classifier.features(large), self._bank_features
+        pixels, embedded = self._search(large, self.classifier.features(large))
+        return (
+            self._train.largest(self._bank[pixels.indices]),
+            self._train.largest(self._bank[embedded.indices]),
         )
-        return self._bank[pixels.indices], self._bank[embedded.indices]
+
+    @functools.cached_property
+    def _bank_gaussian(self) -> frechet.Gaussian:
+        return frechet.fit_gaussian(self._bank_features)
+
+    def _embed_bank(self) -> np.ndarray:
+        rows = MappedRows([FEATURE_DIM], np.float32)
+        try:
+            for chunk in self._train.chunks(self._bank):
+                rows.append(self.classifier.features(chunk))
+            return rows.finish()
+        except OSError as e:
+            size = 4 * FEATURE_DIM * len(self._bank)
+            raise no_space(size, "features of the training images", e) from e
 
     def _embed(self, scale: np.ndarray) -> np.ndarray:
         """Computes the features of images of any scale, resized to the largest."""
@@ -256,9 +276,22 @@ class Yardstick:
         return self.classifier.features(resized.numpy())
 
     def _nearest(self, large: np.ndarray, features: np.ndarray) -> dict[str, float]:
-        pixels = neighbours.nearest(large[:_NUM_QUERIES], self._bank)
-        embedded = neighbours.nearest(features[:_NUM_QUERIES], self._bank_features)
+        found = self._search(large[:_NUM_QUERIES], features[:_NUM_QUERIES])
+        names = ("nearest_pixels", "nearest_features")
         return {
-            "nearest_pixels": float(pixels.distances.mean()),
-            "nearest_features": float(embedded.distances.mean()),
+            name: float(nearest.distances.mean())
+            for name, nearest in zip(names, found, strict=True)
         }
+
+    def _search(
+        self, large: np.ndarray, features: np.ndarray
+    ) -> tuple[neighbours.Nearest, neighbours.Nearest]:
+        """Finds the nearest in the bank, in pixels and in features."""
+        starts = range(0, len(self._bank), _CHUNK)
+        return (
+            neighbours.nearest(large, self._train.chunks(self._bank)),
+            neighbours.nearest(
+                features,
+                (self._bank_features[start : start + _CHUNK] for start in starts),
+            ),
+        )

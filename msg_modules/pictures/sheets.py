@@ -160,10 +160,9 @@ class SampleSheets:
             if int(path.stem.removeprefix("step-")) > step:
                 path.unlink()
 
-    def draw_real(self, pyramids: Sequence[np.ndarray]) -> None:
+    def draw_real(self, pyramid: Sequence[np.ndarray]) -> None:
         """Writes a sheet of training images at all scales."""
-        sheet = pyramid_sheet([scale[: self._num_images] for scale in pyramids])
-        save_image(sheet, self._directory / _REAL_NAME)
+        save_image(pyramid_sheet(pyramid), self._directory / _REAL_NAME)
 
     def draw(self, generator: tf.Module, step: int) -> list[np.ndarray]:
         """Writes a sheet of generated images at all scales; returns the pyramid."""

@@ -48,11 +48,10 @@ def evaluate(
             " used; rerun the pipeline."
         )
     train, test = (
-        reading.load_pyramids(f"{lineage['examples']}/Split-{split}/*")
+        reading.load_examples(f"{lineage['examples']}/Split-{split}/*")
         for split in ("train", "eval")
     )
     yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
-    del train, test
     found, generator = judge.evaluate(model, yardstick, config)
     if generator is None:
         raise RunError("; ".join(found["reasons"]))

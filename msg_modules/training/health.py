@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from msg_modules.common import console
+from msg_modules.data.examples import Examples
 
 # Consecutive reports, or sheets, before a warning.
 _REPORTS = 10
@@ -22,15 +23,15 @@ _COMPARED_IMAGES = 1000
 class CollapseWatch:
     """Warns about a collapse, once per onset."""
 
-    def __init__(self, images: np.ndarray):
-        """Measures the spread of the training images.
+    def __init__(self, examples: Examples):
+        """Measures the spread of training images.
 
         Args:
-          images: Training images of the largest scale,
-            `[num_images, size, size, channels]`.
+          examples: The training images.
         """
-        stride = max(1, len(images) // _COMPARED_IMAGES)
-        self._wanted_spread = spread(images[::stride])
+        stride = max(1, len(examples) // _COMPARED_IMAGES)
+        some = examples.largest(slice(None, None, stride))
+        self._wanted_spread = spread(some)
         self._perfect = _Lasting(_REPORTS)
         self._guessing = _Lasting(_REPORTS)
         self._alike = _Lasting(_SHEETS)

@@ -14,7 +14,7 @@ from msg_modules.common import console, signals
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
-from msg_modules.data.image_spec import ImageSpec
+from msg_modules.data.examples import Examples
 from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.pictures import sheets
@@ -36,7 +36,7 @@ _SHEET_IMAGES = 40
 def train(
     model: ModelConfig,
     config: TrainConfig,
-    pyramids: Sequence[np.ndarray],
+    examples: Examples,
     work_dir: pathlib.Path,
 ) -> Gan:
     """Trains a GAN, or resumes an interrupted training.
@@ -47,8 +47,7 @@ def train(
     Args:
       model: Network settings.
       config: Training settings.
-      pyramids: The training images, `[num_images, size, size, channels]` in [-1, 1],
-        smallest scale first.
+      examples: The training images.
       work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`,
         `draws/`.
 
@@ -67,9 +66,8 @@ def train(
         strategy = make_strategy(config.strategy, config.replicas)
         with working_directory(config.strategy, work_dir) as own_dir:
             with strategy.scope():
-                images = ImageSpec.of_pyramid(pyramids)
-                gan = Gan(model, config, images, strategy.num_replicas_in_sync)
-            loop = _Loop(strategy, gan, model, config, pyramids, own_dir)
+                gan = Gan(model, config, examples.spec, strategy.num_replicas_in_sync)
+            loop = _Loop(strategy, gan, model, config, examples, own_dir)
             with signals.held_back() as received:
                 step = loop.begin()
                 while step < config.steps and not loop.is_stopped:
@@ -112,7 +110,7 @@ class _Loop:
         gan: Gan,
         model: ModelConfig,
         config: TrainConfig,
-        pyramids: Sequence[np.ndarray],
+        examples: Examples,
         work_dir: pathlib.Path,
     ):
         self.is_stopped = False
@@ -120,7 +118,7 @@ class _Loop:
         self._team: Team = team_of(strategy)
         self._gan = gan
         self._config = config
-        self._pyramids = pyramids
+        self._examples = examples
         self._work_dir = work_dir
         self._kept = checkpoints.Checkpoints(gan, work_dir, config.checkpoint_keep)
         self._samples = sheets.SampleSheets(
@@ -130,7 +128,7 @@ class _Loop:
             config.seed,
         )
         self._draws = draws.Draws(work_dir, model.latent_dim, config.seed)
-        self._watch = health.CollapseWatch(pyramids[-1])
+        self._watch = health.CollapseWatch(examples)
         self._run_steps = compile_steps(
             strategy, gan, config, has_clock=not determinism.is_on()
         )
@@ -143,7 +141,7 @@ class _Loop:
             console.say(f"  resuming from step {step:,} of {self._config.steps:,}")
         elif self._config.divergence_retries:
             self._kept.save()  # to roll back to
-        self._samples.draw_real(self._pyramids)
+        self._samples.draw_real(self._examples.pyramid(slice(_SHEET_IMAGES)))
         self._drop_after(step)
         return step
 
@@ -273,7 +271,7 @@ class _Loop:
         return iter(
             self._strategy.distribute_datasets_from_function(
                 lambda context: training_dataset(
-                    self._pyramids,
+                    self._examples,
                     replica_batch_size=self._config.batch_size,
                     num_replicas=self._strategy.num_replicas_in_sync,
                     seed=self._config.seed,

@@ -107,8 +107,8 @@ def train_and_export(
       ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.
       RunError: If training fails.
     """
-    pyramids = reading.load_pyramids(examples)
-    settings = work_dirs.describe(model, config, pyramids, code)
+    images = reading.load_examples(examples)
+    settings = work_dirs.describe(model, config, images, code)
     root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
     with distribution.working_directory(config.strategy, root) as own_root:
         is_chief = own_root == root
@@ -118,7 +118,7 @@ def train_and_export(
             )
         else:
             work_dir = work_dirs.by_settings(str(own_root), settings, config.steps)
-        gan = loop.train(model, config, pyramids, work_dir)
+        gan = loop.train(model, config, images, work_dir)
         if not is_chief:
             return
         export.export(gan.ema_generator, model.latent_dim, model_dir)

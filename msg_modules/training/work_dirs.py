@@ -7,7 +7,6 @@ import hashlib
 import json
 import pathlib
 import shutil
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.data.image_spec import ImageSpec
+from msg_modules.data.examples import Examples
 
 # Everything a training writes; a directory named by the user may hold other files.
 _CONTENT = (
@@ -45,14 +44,14 @@ Settings = dict[str, dict[str, Any]]
 
 
 def describe(
-    model: ModelConfig, train: TrainConfig, pyramids: Sequence[np.ndarray], code: str
+    model: ModelConfig, train: TrainConfig, examples: Examples, code: str
 ) -> Settings:
     """Collects everything that identifies a training.
 
     Args:
       model: Network settings.
       train: Training settings.
-      pyramids: The training images.
+      examples: The training images.
       code: A hash of the code that determines the weights.
 
     Returns:
@@ -65,33 +64,29 @@ def describe(
         "model": dataclasses.asdict(model),
         "train": recipe,
         "images": {
-            "number": len(pyramids[0]),
-            "fingerprint": fingerprint(pyramids),
-            **dataclasses.asdict(ImageSpec.of_pyramid(pyramids)),
+            "number": len(examples),
+            "fingerprint": fingerprint(examples.images),
+            **dataclasses.asdict(examples.spec),
         },
         "code": {"fingerprint": code},
     }
     return json.loads(json.dumps(settings))
 
 
-def fingerprint(pyramids: Sequence[np.ndarray]) -> str:
+def fingerprint(images: np.ndarray) -> str:
     """Hashes a set of images, independent of their order.
 
     Args:
-      pyramids: `[num_images, ...]` for each scale.
+      images: `[num_images, ...]`.
 
     Returns:
-      16 hexadecimal digits: the hash of the sorted hashes of the images.
+      16 hexadecimal digits: the sum of the hashes of the images.
     """
-    digests = []
-    for images in zip(
-        *(np.ascontiguousarray(scale) for scale in pyramids), strict=True
-    ):
-        digest = hashlib.blake2b(digest_size=16)
-        for image in images:
-            digest.update(image)
-        digests.append(digest.digest())
-    return hashlib.blake2b(b"".join(sorted(digests)), digest_size=8).hexdigest()
+    total = 0
+    for image in images:
+        digest = hashlib.blake2b(image.tobytes(), digest_size=8).digest()
+        total = (total + int.from_bytes(digest, "big")) % 2**64
+    return f"{total:016x}"
 
 
 def name_of(settings: Settings) -> str:

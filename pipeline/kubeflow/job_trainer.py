@@ -96,7 +96,7 @@ def run_fn(fn_args: FnArgs) -> None:
         work_dirs.describe(
             model,
             train,
-            reading.load_pyramids(fn_args.train_files),
+            reading.load_examples(fn_args.train_files),
             settings["weights_code"],
         )
     )

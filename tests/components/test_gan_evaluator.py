@@ -15,6 +15,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from eight_bits import examples_of, quantised
 from specs import FASHION
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
@@ -51,13 +52,13 @@ def _stripes(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.mgrid[:28, :28].astype(np.float64)
     along = np.stack([x, y, (x + y) / np.sqrt(2)])[labels]
     values = np.sin(2 * np.pi * along / period + phase)
-    return values[..., None].astype(np.float32), labels
+    return quantised(values[..., None]), labels
 
 
 def _write_split(directory: pathlib.Path, num: int, seed: int) -> None:
     directory.mkdir(parents=True)
     images, labels = _stripes(num, seed)
-    pyramid = [tf.image.resize(images, [size, size]).numpy() for size in SIZES]
+    pyramid = examples_of(images).pyramid(slice(None))
     with tf.io.TFRecordWriter(str(directory / "examples-0.gz"), "GZIP") as writer:
         for label, *scales in zip(labels, *pyramid, strict=True):
             feature = {

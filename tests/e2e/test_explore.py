@@ -208,7 +208,7 @@ def test_a_person_explores(
     page.wait_until(lambda: len(page.gallery("neighbours")) == 8)
     page.wait_until(lambda: len(page.gallery("beside-real")) == 48)
     pattern = f"{layout.newest_examples(pipeline.root)}/*"
-    images = reading.load_pyramids(pattern)[-1]
+    images = reading.load_examples(pattern).largest(slice(None))
     shown = generator.generate([latent + change])[-1]
     distances = np.sqrt(np.mean((images - shown) ** 2, axis=(1, 2, 3)))
     nearest = images[np.argmin(distances), ..., 0]

@@ -17,8 +17,10 @@ from msg_modules.common import console
 console.quiet_libraries()
 
 import numpy as np  # noqa: E402
+from specs import FASHION  # noqa: E402
 
 from msg_modules.configs import ModelConfig, TrainConfig  # noqa: E402
+from msg_modules.data.examples import Examples  # noqa: E402
 from msg_modules.training import loop  # noqa: E402
 
 # A checkpoint at every second step: a kill comes often while one is written. Without
@@ -38,12 +40,9 @@ RECIPE = TrainConfig(
 
 
 def _train(directory: pathlib.Path) -> None:
-    generator = np.random.default_rng(0)
-    pyramids = tuple(
-        generator.uniform(-1, 1, [50, size, size, 1]).astype(np.float32)
-        for size in (7, 14, 28)
-    )
-    gan = loop.train(ModelConfig(latent_dim=8), RECIPE, pyramids, directory)
+    images = np.random.default_rng(0).integers(0, 256, [50, 28, 28, 1], np.uint8)
+    examples = Examples(images, None, FASHION)
+    gan = loop.train(ModelConfig(latent_dim=8), RECIPE, examples, directory)
     variables = (
         *gan.generator.variables,
         *gan.discriminator.variables,

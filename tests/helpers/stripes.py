@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from eight_bits import examples_of, quantised
 
 from msg_modules.configs import ClassifierConfig
 from msg_modules.metrics import classifier
@@ -24,7 +25,7 @@ def make_stripes():
         along = np.stack([x, y, (x + y) / np.sqrt(2)])[labels]
         values = np.sin(2 * np.pi * along / period + phase)
         values = np.clip(values + generator.normal(0, 0.1, values.shape), -1, 1)
-        return values[..., None].astype(np.float32), labels
+        return quantised(values[..., None]), labels
 
     return make
 
@@ -33,7 +34,7 @@ def make_stripes():
 def stripes_classifier(make_stripes) -> classifier.Classifier:
     """A classifier that tells the stripes apart."""
     return classifier.train_classifier(
-        *make_stripes(600, seed=0),
+        examples_of(*make_stripes(600, seed=0)),
         dataset="stripes:1.0.0",
         num_classes=NUM_CLASSES,
         config=ClassifierConfig(epochs=4, batch_size=32),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
+from specs import FASHION
 from stripes import make_stripes, stripes_classifier  # noqa: F401
 
 from msg_modules.configs import ModelConfig, TrainConfig
@@ -16,9 +17,9 @@ from msg_modules.configs import ModelConfig, TrainConfig
 if TYPE_CHECKING:
     from server_process import Server
 
+    from msg_modules.data.examples import Examples
     from msg_modules.generator.sampling import Generator
 
-SIZES = (7, 14, 28)
 MODEL = ModelConfig(network="compact", latent_dim=8)
 # The penalty is strong and the average short, so that both show in six steps. Without
 # momentum, six steps of Adam would make much of little differences.
@@ -45,22 +46,28 @@ class Trained(NamedTuple):
     gan: object
     model: ModelConfig
     recipe: TrainConfig
-    pyramids: tuple[np.ndarray, ...]
+    examples: Examples
     directory: pathlib.Path
 
 
-def _make_pyramids(num_images: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+def _make_examples(num_images: int, seed: int = 0) -> Examples:
+    from msg_modules.data.examples import Examples
+
     generator = np.random.default_rng(seed)
-    return tuple(
-        generator.uniform(-1, 1, [num_images, size, size, 1]).astype(np.float32)
-        for size in SIZES
-    )
+    images = generator.integers(0, 256, [num_images, 28, 28, 1], np.uint8)
+    return Examples(images, None, FASHION)
+
+
+@pytest.fixture(scope="session")
+def make_examples() -> Callable[..., Examples]:
+    """A function (num_images, seed) -> noise."""
+    return _make_examples
 
 
 @pytest.fixture(scope="session")
 def make_pyramids() -> Callable[..., tuple[np.ndarray, ...]]:
-    """A function (num_images, seed) -> noise at the three scales."""
-    return _make_pyramids
+    """A function (num_images, seed) -> the noise of `make_examples` at its scales."""
+    return lambda *args, **kwargs: _make_examples(*args, **kwargs).pyramid(slice(None))
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +83,7 @@ def write_examples() -> Callable[[pathlib.Path, Sequence[np.ndarray]], None]:
                     f"image_{size}": tf.train.Feature(
                         float_list=tf.train.FloatList(value=image.ravel())
                     )
-                    for size, image in zip(SIZES, images, strict=True)
+                    for size, image in zip(FASHION.sizes, images, strict=True)
                 }
                 features["label"] = tf.train.Feature(
                     int64_list=tf.train.Int64List(value=[0])
@@ -93,9 +100,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     from msg_modules.training import loop
 
     directory = tmp_path_factory.mktemp("trained")
-    pyramids = _make_pyramids(20, seed=1)
-    gan = loop.train(MODEL, RECIPE, pyramids, directory)
-    return Trained(gan, MODEL, RECIPE, pyramids, directory)
+    examples = _make_examples(20, seed=1)
+    gan = loop.train(MODEL, RECIPE, examples, directory)
+    return Trained(gan, MODEL, RECIPE, examples, directory)
 
 
 @pytest.fixture

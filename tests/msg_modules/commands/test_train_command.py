@@ -25,7 +25,9 @@ def test_examples_become_a_generator_and_pictures(
     trained: Any, write_examples: Callable, tmp_path: pathlib.Path
 ):
     examples, output = tmp_path / "Split-train", tmp_path / "output"
-    write_examples(examples / "examples-00000-of-00001.gz", trained.pyramids)
+    write_examples(
+        examples / "examples-00000-of-00001.gz", trained.examples.pyramid(slice(None))
+    )
     flags = ["--model.latent-dim", "8", "--train.batch-size", "8"]
     command = ["train", "--examples", str(examples), "--output", str(output), *flags]
 

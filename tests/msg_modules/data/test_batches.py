@@ -7,33 +7,33 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 import tensorflow as tf
+from specs import FASHION
 
 from msg_modules.common.errors import RunError
 from msg_modules.data import reading
 from msg_modules.data.batches import training_dataset
+from msg_modules.data.examples import Examples
+from msg_modules.data.image_spec import ImageSpec
 
-SIZES = (7, 14, 28)
+
+def _numbered(num_images: int) -> Examples:
+    """Images whose first pixels are the image's number, base 256."""
+    images = np.zeros([num_images, 8, 8, 1], np.uint8)
+    for place in range(3):
+        images[:, 0, place, 0] = np.arange(num_images) // 256**place % 256
+    return Examples(images, None, ImageSpec(8, 1, 2))
 
 
-def _numbered(num_images: int) -> tuple[np.ndarray, ...]:
-    """Pyramids whose every pixel is the image's number."""
-    return tuple(
-        np.broadcast_to(
-            np.arange(num_images, dtype=np.float32)[:, None, None, None],
-            [num_images, size, size, 1],
-        ).copy()
-        for size in SIZES
-    )
+def _numbers(images: np.ndarray) -> list[int]:
+    levels = np.rint((images[:, 0, :3, 0] + 1) * 127.5).astype(int)
+    return (levels @ [1, 256, 256**2]).tolist()
 
 
 def _stream(num_images: int, batches: int, **options: object) -> list[list[int]]:
     """Numbers of the images in the first batches of a stream."""
     settings = {"replica_batch_size": 4, "num_replicas": 1, "seed": 0, **options}
     stream = training_dataset(_numbered(num_images), **settings)
-    return [
-        [int(number) for number in batch[0][:, 0, 0, 0]]
-        for batch in stream.take(batches).as_numpy_iterator()
-    ]
+    return [_numbers(batch[-1]) for batch in stream.take(batches).as_numpy_iterator()]
 
 
 def _flat(batches: Iterable[list[int]]) -> list[int]:
@@ -76,15 +76,11 @@ def test_every_image_has_its_turn_at_the_beginning_of_an_epoch():
 def test_an_order_has_no_pattern(num_images: int):
     # Of a random order, the steps from each image to the next are spread evenly:
     # about one of each length, and never 20 times the same one.
-    stream = training_dataset(
-        [np.arange(num_images, dtype=np.int64)],
-        replica_batch_size=num_images,
-        num_replicas=1,
-        seed=0,
-    )
+    stream = _stream(num_images, 3, replica_batch_size=num_images)
 
-    for order in stream.take(3).as_numpy_iterator():
-        lengths = np.bincount(np.diff(order[0]) % num_images)
+    for order in stream:
+        assert sorted(order) == list(range(num_images))
+        lengths = np.bincount(np.diff(order) % num_images)
         assert lengths.max() < 20
 
 
@@ -101,19 +97,25 @@ def test_images_that_meet_in_a_batch_are_parted_in_the_next_epoch():
     assert np.mean(met_again) == pytest.approx(6.4, abs=1.0)
 
 
-def test_the_scales_of_an_image_stay_together():
-    pyramids = _numbered(10)
-    stream = training_dataset(pyramids, replica_batch_size=4, num_replicas=1, seed=0)
+@pytest.mark.parametrize("spec", [FASHION, ImageSpec(64, 3, 5)])
+def test_batches_are_the_pyramids_of_their_images(spec: ImageSpec):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, [10, spec.size, spec.size, spec.channels])
+    examples = Examples(images.astype(np.uint8), None, spec)
+    stream = training_dataset(examples, replica_batch_size=4, num_replicas=1, seed=0)
 
     for batch in stream.take(6):
-        assert [scale.shape.as_list() for scale in batch] == [
-            [4, size, size, 1] for size in SIZES
+        assert [tuple(scale.shape) for scale in batch] == [
+            (4, *shape) for shape in spec.shapes.values()
         ]
-        numbers = batch[0][:, 0, 0, 0].numpy()
-        for scale in batch:
+        levels = np.rint((batch[-1].numpy() + 1) * 127.5)
+        indices = [
+            int(np.flatnonzero((images == image).all(axis=(1, 2, 3))).item())
+            for image in levels
+        ]
+        for scale, wanted in zip(batch, examples.pyramid(indices), strict=True):
             assert scale.dtype == tf.float32
-            for image, number in zip(scale.numpy(), numbers, strict=True):
-                np.testing.assert_array_equal(image, number)
+            np.testing.assert_array_equal(scale.numpy(), wanted)
 
 
 @pytest.mark.parametrize("replicas", [2, 4])
@@ -168,8 +170,8 @@ def test_mirrored_replicas_get_the_batch_in_their_order():
 
     steps = []
     for _ in range(10):
-        parts = strategy.experimental_local_results(next(stream)[0])
-        steps.append([int(x) for part in parts for x in part[:, 0, 0, 0].numpy()])
+        parts = strategy.experimental_local_results(next(stream)[-1])
+        steps.append(_flat(_numbers(part.numpy()) for part in parts))
     assert steps == _stream(30, 10, replica_batch_size=8)
 
 
@@ -217,30 +219,37 @@ def test_a_batch_beyond_the_images_is_refused_with_the_numbers(
 
 
 def test_examples_are_read_as_they_were_written(
-    tmp_path: pathlib.Path, make_pyramids: Callable, write_examples: Callable
+    tmp_path: pathlib.Path, make_examples: Callable, write_examples: Callable
 ):
     # More than one file, and more examples than are parsed at once.
-    pyramids = make_pyramids(1100)
+    wanted = make_examples(1100)
+    pyramids = wanted.pyramid(slice(None))
     write_examples(tmp_path / "part-0.gz", [scale[:300] for scale in pyramids])
     write_examples(tmp_path / "part-1.gz", [scale[300:] for scale in pyramids])
 
-    read = reading.load_pyramids(str(tmp_path / "part-*"))
+    read = reading.load_examples(str(tmp_path / "part-*"))
 
-    assert [scale.dtype for scale in read] == [np.float32] * 3
-    for scale, written in zip(read, pyramids, strict=True):
+    assert read.spec == FASHION
+    assert read.images.dtype == np.uint8
+    np.testing.assert_array_equal(read.images, wanted.images)
+    np.testing.assert_array_equal(read.labels, np.zeros(1100, np.int64))
+    for scale, written in zip(read.pyramid(slice(None)), pyramids, strict=True):
         np.testing.assert_array_equal(scale, written)
 
 
 def test_several_patterns_are_read_in_the_order_of_the_names(
-    tmp_path: pathlib.Path, make_pyramids: Callable, write_examples: Callable
+    tmp_path: pathlib.Path, make_examples: Callable, write_examples: Callable
 ):
-    pyramids = make_pyramids(5)
-    write_examples(tmp_path / "b" / "part.gz", [scale[3:] for scale in pyramids])
-    write_examples(tmp_path / "a" / "part.gz", [scale[:3] for scale in pyramids])
+    wanted = make_examples(5)
+    for name, part in (("b", slice(3, None)), ("a", slice(3))):
+        write_examples(tmp_path / name / "part.gz", wanted.pyramid(part))
+    patterns = [str(tmp_path / "b/*"), str(tmp_path / "a/*")]
 
-    read = reading.load_pyramids([str(tmp_path / "b/*"), str(tmp_path / "a/*")])
+    read = reading.load_examples(patterns)
 
-    np.testing.assert_array_equal(read[2], pyramids[2])
+    np.testing.assert_array_equal(read.images, wanted.images)
+    first = reading.load_examples(patterns, max_examples=4)
+    np.testing.assert_array_equal(first.images, wanted.images[:4])
 
 
 @pytest.mark.parametrize(
@@ -255,16 +264,16 @@ def test_several_patterns_are_read_in_the_order_of_the_names(
 )
 def test_a_damaged_file_is_named(
     tmp_path: pathlib.Path,
-    make_pyramids: Callable,
+    make_examples: Callable,
     write_examples: Callable,
     damage: Callable[[bytes], bytes],
 ):
     path = tmp_path / "part.gz"
-    write_examples(path, make_pyramids(10))
+    write_examples(path, make_examples(10).pyramid(slice(None)))
     path.write_bytes(damage(path.read_bytes()))
 
     with pytest.raises(RunError, match="cannot be read") as caught:
-        reading.load_pyramids(str(tmp_path / "*"))
+        reading.load_examples(str(tmp_path / "*"))
 
     assert str(tmp_path) in str(caught.value)
 
@@ -274,7 +283,7 @@ def test_examples_without_the_pyramid_are_refused(tmp_path: pathlib.Path):
         writer.write(tf.train.Example().SerializeToString())
 
     with pytest.raises(RunError, match="cannot be read"):
-        reading.load_pyramids(str(tmp_path / "*"))
+        reading.load_examples(str(tmp_path / "*"))
 
 
 @pytest.mark.parametrize("with_empty_file", [False, True])
@@ -285,6 +294,6 @@ def test_no_examples_are_told(
         write_examples(tmp_path / "part.gz", [np.zeros([0, 1])] * 3)
 
     with pytest.raises(RunError, match="no transformed examples") as caught:
-        reading.load_pyramids(str(tmp_path / "*"))
+        reading.load_examples(str(tmp_path / "*"))
 
     assert str(tmp_path) in str(caught.value)

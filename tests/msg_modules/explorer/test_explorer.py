@@ -16,6 +16,7 @@ import PIL.Image
 import pytest
 import requests
 import tensorflow as tf
+from eight_bits import examples_of
 
 from msg_modules import cli
 from msg_modules.generator import latents, sampling
@@ -51,7 +52,9 @@ def training_images(make_pyramids: Callable) -> np.ndarray:
 def url(
     generator: sampling.Generator, axes: np.ndarray, training_images: np.ndarray
 ) -> Iterator[str]:
-    page = app.create_app(generator, axes, real_images.RealImages([training_images]))
+    page = app.create_app(
+        generator, axes, real_images.RealImages(examples_of(training_images))
+    )
     server = uvicorn.Server(uvicorn.Config(page, log_level="critical"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from eight_bits import examples_of
 
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.configs import ClassifierConfig
@@ -113,12 +114,11 @@ def test_weights_that_are_not_those_described(saved, field: str) -> None:
         classifier.load_classifier(saved)
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 3, 2], [0, -1, 2, 1]])
+@pytest.mark.parametrize("labels", [[0, 1, 3, 2] * 3, [0, -1, 2, 1] * 3])
 def test_label_out_of_range(labels: list[int]) -> None:
     with pytest.raises(RunError, match="3 classes"):
         classifier.train_classifier(
-            np.zeros([4, 28, 28, 1], np.float32),
-            np.array(labels),
+            examples_of(np.zeros([12, 28, 28, 1]), np.array(labels)),
             dataset="some",
             num_classes=3,
             config=ClassifierConfig(),
@@ -129,8 +129,7 @@ def test_label_out_of_range(labels: list[int]) -> None:
 def test_too_few_images(num: int) -> None:
     with pytest.raises(RunError, match=f"{num} training images"):
         classifier.train_classifier(
-            np.zeros([num, 28, 28, 1], np.float32),
-            np.zeros([num], np.int64),
+            examples_of(np.zeros([num, 28, 28, 1]), np.zeros([num], np.int64)),
             dataset="some",
             num_classes=3,
             config=ClassifierConfig(),

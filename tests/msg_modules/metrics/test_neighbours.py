@@ -92,14 +92,16 @@ def test_nearest_finds_the_copy() -> None:
     bank = _features(300, 49, 0).reshape(300, 7, 7, 1).astype(np.float32)
     queries = bank[[7, 200]].copy()
     queries[1, 0, 0, 0] += 0.5
-    found = neighbours.nearest(queries, bank)
+    found = neighbours.nearest(queries, [bank])
     assert found.indices.tolist() == [7, 200]
     np.testing.assert_allclose(found.distances, [0, 0.5], atol=1e-3)
 
 
-def test_nearest_agrees_with_a_loop() -> None:
+@pytest.mark.parametrize("ends", [[], [1, 17], [13, 13, 26]])
+def test_nearest_agrees_with_a_loop(ends: list[int]) -> None:
     queries, bank = _features(20, 5, 0), _features(40, 5, 1)
-    found = neighbours.nearest(queries, bank)
+    chunks = [chunk for chunk in np.split(bank, ends) if len(chunk)]
+    found = neighbours.nearest(queries, chunks)
     distances = np.array([[np.linalg.norm(q - b) for b in bank] for q in queries])
     np.testing.assert_array_equal(found.indices, distances.argmin(axis=1))
     np.testing.assert_allclose(found.distances, distances.min(axis=1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import tensorflow as tf
+from eight_bits import examples_of
 from specs import FASHION
 
 from msg_modules.common.errors import RunError
@@ -26,7 +27,7 @@ def _pyramid(images: np.ndarray) -> list[np.ndarray]:
 def yardstick(stripes_classifier, make_stripes) -> Yardstick:
     train, _ = make_stripes(600, seed=0)
     test, _ = make_stripes(NUM, seed=1)
-    return Yardstick(stripes_classifier, _pyramid(train), _pyramid(test))
+    return Yardstick(stripes_classifier, examples_of(train), examples_of(test))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_training_images_handed_back_are_found(
 
 
 def test_too_few_images(stripes_classifier, make_stripes) -> None:
-    many, few = (_pyramid(make_stripes(num, seed=0)[0]) for num in (50, 9))
+    many, few = (examples_of(make_stripes(num, seed=0)[0]) for num in (50, 9))
     with pytest.raises(RunError, match=r"9 test images.*--data.eval-split") as caught:
         Yardstick(stripes_classifier, many, few)
     # However few are asked for.

@@ -29,7 +29,9 @@ def examples(
 ) -> pathlib.Path:
     """The images of `trained`, as Transform writes them."""
     directory = tmp_path_factory.mktemp("examples") / "Split-train"
-    write_examples(directory / "examples-00000-of-00001.gz", trained.pyramids)
+    write_examples(
+        directory / "examples-00000-of-00001.gz", trained.examples.pyramid(slice(None))
+    )
     return directory
 
 

@@ -17,6 +17,7 @@ from specs import FASHION
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
+from msg_modules.data.examples import Examples
 from msg_modules.gan import compiled_steps, networks
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.pictures import sheets
@@ -73,7 +74,7 @@ def _assert_same(seen: Weights, wanted: Weights, tolerance: float = 0.02) -> Non
 def _plain_training(
     model: ModelConfig,
     recipe: TrainConfig,
-    pyramids: tuple[np.ndarray, ...],
+    examples: Examples,
     steps: int,
     penalty_weights: dict[int, float],
 ) -> tuple[Weights, np.ndarray]:
@@ -96,7 +97,7 @@ def _plain_training(
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     average = generator.get_weights()
     batches = training_dataset(
-        pyramids, replica_batch_size=recipe.batch_size, num_replicas=1, seed=recipe.seed
+        examples, replica_batch_size=recipe.batch_size, num_replicas=1, seed=recipe.seed
     )
     history = []
     for step, images in enumerate(batches.take(steps)):
@@ -161,7 +162,7 @@ def plain(trained: Any) -> tuple[Weights, np.ndarray]:
     return _plain_training(
         trained.model,
         trained.recipe,
-        trained.pyramids,
+        trained.examples,
         trained.recipe.steps,
         {0: strong, 2: strong, 4: strong},
     )
@@ -203,7 +204,7 @@ def test_another_schedule_of_the_penalty_gives_other_weights(
     # The plain implementation tells these schedules apart: that it agrees with
     # the training above is then no accident.
     weights, _ = _plain_training(
-        trained.model, trained.recipe, trained.pyramids, 6, penalty_weights
+        trained.model, trained.recipe, trained.examples, 6, penalty_weights
     )
 
     for name in ("generator moments", "discriminator moments"):
@@ -220,7 +221,7 @@ def test_two_replicas_train_like_one_with_the_same_global_batch(
         trained.recipe, batch_size=4, strategy="mirrored", replicas=2
     )
 
-    gan = loop.train(trained.model, recipe, trained.pyramids, tmp_path)
+    gan = loop.train(trained.model, recipe, trained.examples, tmp_path)
 
     _assert_same(_weights(gan), _weights(trained.gan))
     for line, wanted in zip(
@@ -243,13 +244,13 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(
     obstacle = tmp_path / "samples" / ".step-00000004.png.part.png"
     obstacle.mkdir(parents=True)
     with pytest.raises(OSError, match="step-00000004"):
-        loop.train(trained.model, trained.recipe, trained.pyramids, tmp_path)
+        loop.train(trained.model, trained.recipe, trained.examples, tmp_path)
     assert [line["step"] for line in reporting.read_stats(tmp_path)] == [2, 4]
     obstacle.rmdir()
     with (tmp_path / "stats.jsonl").open("a") as f:
         f.write('{"step": 6, "ima')
 
-    gan = loop.train(trained.model, trained.recipe, trained.pyramids, tmp_path)
+    gan = loop.train(trained.model, trained.recipe, trained.examples, tmp_path)
 
     assert int(gan.step) == 6
     _assert_same(_weights(gan), _weights(trained.gan))
@@ -266,7 +267,7 @@ def test_a_finished_training_is_not_trained_again(
 ):
     before = (trained_copy / "stats.jsonl").read_text()
 
-    gan = loop.train(trained.model, trained.recipe, trained.pyramids, trained_copy)
+    gan = loop.train(trained.model, trained.recipe, trained.examples, trained_copy)
 
     _assert_same(_weights(gan), _weights(trained.gan), 1e-12)
     assert (trained_copy / "stats.jsonl").read_text() == before
@@ -287,7 +288,9 @@ def test_sheets_are_drawn_from_the_average_by_the_same_latents(trained: Any):
     # Beside what the file took from float32, a level here or there.
     assert np.max(np.abs(last - wanted)) <= 1
     real = np.asarray(sheets.read_real(samples))
-    np.testing.assert_array_equal(real, sheets.pyramid_sheet(trained.pyramids))
+    np.testing.assert_array_equal(
+        real, sheets.pyramid_sheet(trained.examples.pyramid(slice(None)))
+    )
 
 
 def test_tensorboard_gets_the_reports(trained: Any):
@@ -355,7 +358,7 @@ def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
 
 
 def test_the_tutorial_trains_through_the_same_loop(
-    make_pyramids: Callable, tmp_path: pathlib.Path
+    make_examples: Callable, tmp_path: pathlib.Path
 ):
     recipe = TrainConfig(
         steps=1,
@@ -368,7 +371,7 @@ def test_the_tutorial_trains_through_the_same_loop(
     model = ModelConfig(network="tutorial", latent_dim=16)
     fresh = Gan(model, recipe, FASHION, 1)
 
-    gan = loop.train(model, recipe, make_pyramids(4), tmp_path)
+    gan = loop.train(model, recipe, make_examples(4), tmp_path)
 
     for was, now in (
         (fresh.generator, gan.generator),
@@ -391,34 +394,36 @@ def _checkpoint_steps(directory: pathlib.Path) -> list[int]:
     )
 
 
-def _with_a_bad_image(trained: Any, in_step: int) -> tuple[np.ndarray, ...]:
-    """The images, but one is not a number: the first after step 6 to be in a step."""
-    pyramids = tuple(scale.copy() for scale in trained.pyramids)
-    stream = training_dataset(
-        pyramids, replica_batch_size=8, num_replicas=1, seed=trained.recipe.seed
-    )
-    seen = [batch[-1].numpy() for batch in stream.skip(6).take(in_step - 6)]
-    before = np.concatenate(seen[:-1]) if seen[:-1] else np.zeros([0, 28, 28, 1])
-    for image in seen[-1]:
-        if not (before == image).all(axis=(1, 2, 3)).any():
-            place = (pyramids[-1] == image).all(axis=(1, 2, 3)).argmax()
-            for scale in pyramids:
-                scale[place] = np.nan
-            return pyramids
-    raise AssertionError("every image is seen before")
+def _without_numbers(in_step: int) -> Callable[..., tf.data.Dataset]:
+    """A `training_dataset` whose images are not numbers in one step."""
+
+    def stream(*args: Any, first_step: int = 0, **options: Any) -> tf.data.Dataset:
+        def spoil(number: tf.Tensor, pyramid: tuple[tf.Tensor, ...]) -> tuple:
+            is_bad = number == in_step - 1 - first_step
+            return tuple(
+                tf.where(is_bad, tf.fill(tf.shape(scale), np.nan), scale)
+                for scale in pyramid
+            )
+
+        batches = training_dataset(*args, first_step=first_step, **options)
+        return batches.enumerate().map(spoil)
+
+    return stream
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @pytest.mark.parametrize("step", [7, 8])
 def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints(
-    trained: Any, trained_copy: pathlib.Path, step: int
+    trained: Any,
+    trained_copy: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
 ):
     recipe = dataclasses.replace(trained.recipe, steps=9)
 
-    with pytest.raises(RunError) as caught:
-        loop.train(
-            trained.model, recipe, _with_a_bad_image(trained, step), trained_copy
-        )
+    with monkeypatch.context() as patch, pytest.raises(RunError) as caught:
+        patch.setattr(loop, "training_dataset", _without_numbers(step))
+        loop.train(trained.model, recipe, trained.examples, trained_copy)
 
     message = str(caught.value)
     assert "discriminator_loss" in message
@@ -431,7 +436,7 @@ def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints
     assert "\n" not in message
     assert _checkpoint_steps(trained_copy) == [3, 6]
     # What is left can be gone on from.
-    gan = loop.train(trained.model, trained.recipe, trained.pyramids, trained_copy)
+    gan = loop.train(trained.model, trained.recipe, trained.examples, trained_copy)
     _assert_same(_weights(gan), _weights(trained.gan), 1e-12)
 
 
@@ -448,11 +453,11 @@ ABSURD = TrainConfig(
 
 
 def test_an_absurd_learning_rate_stops_the_training(
-    make_pyramids: Callable, tmp_path: pathlib.Path
+    make_examples: Callable, tmp_path: pathlib.Path
 ):
     with pytest.raises(RunError, match=r"_loss.*became NaN or infinite in step 2") as e:
         loop.train(
-            ModelConfig(latent_dim=8), ABSURD, make_pyramids(8, seed=2), tmp_path
+            ModelConfig(latent_dim=8), ABSURD, make_examples(8, seed=2), tmp_path
         )
 
     assert "lower --train.generator-learning-rate" in str(e.value)
@@ -461,7 +466,7 @@ def test_an_absurd_learning_rate_stops_the_training(
 
 
 def test_retries_halve_the_learning_rates_as_often_as_allowed(
-    make_pyramids: Callable,
+    make_examples: Callable,
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ):
@@ -469,7 +474,7 @@ def test_retries_halve_the_learning_rates_as_often_as_allowed(
 
     with pytest.raises(RunError, match="in step 2 with learning rates halved 2 times"):
         loop.train(
-            ModelConfig(latent_dim=8), recipe, make_pyramids(8, seed=2), tmp_path
+            ModelConfig(latent_dim=8), recipe, make_examples(8, seed=2), tmp_path
         )
 
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
@@ -491,7 +496,7 @@ def test_a_retry_goes_on_from_the_last_good_checkpoint_with_half_the_rates(
         divergence_retries=40,
     )
 
-    gan = loop.train(trained.model, recipe, trained.pyramids, tmp_path)
+    gan = loop.train(trained.model, recipe, trained.examples, tmp_path)
 
     assert int(gan.step) == recipe.steps
     lines = reporting.read_stats(tmp_path)
@@ -515,7 +520,7 @@ def test_a_checkpoint_is_made_after_so_many_seconds(
         report_every=1,
     )
 
-    loop.train(trained.model, recipe, trained.pyramids, tmp_path)
+    loop.train(trained.model, recipe, trained.examples, tmp_path)
 
     assert _checkpoint_steps(tmp_path) == [5, 6]
 
@@ -527,7 +532,7 @@ def test_other_training_in_the_process_is_not_made_deterministic(
     # Such as an operation without a seed, which deterministic TensorFlow refuses.
     tf.random.normal([1])
 
-    loop.train(trained.model, recipe, trained.pyramids, trained_copy)
+    loop.train(trained.model, recipe, trained.examples, trained_copy)
 
     tf.random.normal([1])
 
@@ -537,13 +542,13 @@ def test_a_deterministic_training_that_was_stopped_ends_with_the_same_bits(
     trained: Any, tmp_path: pathlib.Path
 ):
     recipe = dataclasses.replace(trained.recipe, deterministic=True)
-    whole = loop.train(trained.model, recipe, trained.pyramids, tmp_path / "whole")
+    whole = loop.train(trained.model, recipe, trained.examples, tmp_path / "whole")
 
     for steps in (1, 3, 6):
         gan = loop.train(
             trained.model,
             dataclasses.replace(recipe, steps=steps),
-            trained.pyramids,
+            trained.examples,
             tmp_path / "parts",
         )
 
@@ -555,19 +560,19 @@ def test_a_deterministic_training_that_was_stopped_ends_with_the_same_bits(
 
 @pytest.mark.slow
 def test_dropout_goes_on_as_if_nothing_had_been(
-    make_pyramids: Callable, tmp_path: pathlib.Path
+    make_examples: Callable, tmp_path: pathlib.Path
 ):
     model = ModelConfig("tutorial", latent_dim=8)
     recipe = TrainConfig(
         steps=2, batch_size=2, r1_gamma=0.0, strategy="one_device", deterministic=True
     )
-    pyramids = make_pyramids(4)
-    whole = loop.train(model, recipe, pyramids, tmp_path / "whole")
+    examples = make_examples(4)
+    whole = loop.train(model, recipe, examples, tmp_path / "whole")
 
     loop.train(
-        model, dataclasses.replace(recipe, steps=1), pyramids, tmp_path / "parts"
+        model, dataclasses.replace(recipe, steps=1), examples, tmp_path / "parts"
     )
-    gan = loop.train(model, recipe, pyramids, tmp_path / "parts")
+    gan = loop.train(model, recipe, examples, tmp_path / "parts")
 
     seen, wanted = _weights(gan), _weights(whole)
     for one, other in zip(seen["discriminator"], wanted["discriminator"], strict=True):
@@ -575,9 +580,9 @@ def test_dropout_goes_on_as_if_nothing_had_been(
 
 
 def test_too_few_images_are_told_before_anything_is_trained(
-    make_pyramids: Callable, tmp_path: pathlib.Path
+    make_examples: Callable, tmp_path: pathlib.Path
 ):
     recipe = TrainConfig(steps=1, batch_size=8, strategy="one_device")
 
     with pytest.raises(RunError, match="more than the 5 training images"):
-        loop.train(ModelConfig(latent_dim=8), recipe, make_pyramids(5), tmp_path)
+        loop.train(ModelConfig(latent_dim=8), recipe, make_examples(5), tmp_path)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from eight_bits import examples_of, quantised
 
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
@@ -15,8 +16,8 @@ from msg_modules.training import work_dirs
 
 MODEL = ModelConfig(latent_dim=8)
 RECIPE = TrainConfig(batch_size=4)
-IMAGES = tuple(np.full([3, size, size, 1], 0.5, np.float32) for size in (7, 14, 28))
-OTHERS = tuple(-scale for scale in IMAGES)
+PIXELS = quantised(np.random.default_rng(0).uniform(-1, 1, [3, 28, 28, 1]))
+IMAGES = examples_of(PIXELS)
 
 
 def _settings(model=MODEL, images=IMAGES, code="abc", **changes) -> work_dirs.Settings:
@@ -57,11 +58,11 @@ SAME = {
     },
     "place": {"checkpoint_dir": "elsewhere", "allow_changed": True},
     "retries": {"divergence_retries": 2},
-    "order": {"images": tuple(scale[::-1] for scale in IMAGES)},
+    "order": {"images": examples_of(PIXELS[::-1])},
 }
 OTHER = [
-    {"images": OTHERS},
-    {"images": tuple(scale[:2] for scale in IMAGES)},
+    {"images": examples_of(-PIXELS)},
+    {"images": examples_of(PIXELS[:2])},
     {"code": "abd"},
     {"seed": 1},
     {"batch_size": 5},
@@ -297,23 +298,19 @@ def test_only_what_a_training_wrote_is_copied(tmp_path: pathlib.Path):
 
 
 def test_images_are_told_apart_by_each_pixel_and_how_often_they_come(
-    make_pyramids: Callable,
+    make_examples: Callable,
 ):
-    images = make_pyramids(5)
+    images = make_examples(5).images
     wanted = work_dirs.fingerprint(images)
     assert re.fullmatch("[0-9a-f]{16}", wanted)
 
-    order = [3, 0, 4, 1, 2]
-    assert work_dirs.fingerprint([scale[order] for scale in images]) == wanted
-    twice = [np.concatenate([scale, scale[:2]]) for scale in images]
+    assert work_dirs.fingerprint(images[[3, 0, 4, 1, 2]]) == wanted
+    twice = np.concatenate([images, images[:2]])
     assert work_dirs.fingerprint(twice) != wanted
     # Twice another one.
-    other = [np.concatenate([scale, scale[1:3]]) for scale in images]
+    other = np.concatenate([images, images[1:3]])
     assert work_dirs.fingerprint(other) != work_dirs.fingerprint(twice)
-    for place in range(3):
-        changed = [scale.copy() for scale in images]
-        changed[place][4, 3, 2, 0] += 1e-6
+    for place in ((4, 3, 2, 0), (0, 0, 0, 0), (2, 27, 27, 0)):
+        changed = images.copy()
+        changed[place] ^= 1
         assert work_dirs.fingerprint(changed) != wanted
-    # The same scales, put together to other images.
-    mixed = [images[0][::-1], *images[1:]]
-    assert work_dirs.fingerprint(mixed) != wanted
