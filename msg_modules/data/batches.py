@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from msg_modules.common.errors import RunError
@@ -17,6 +18,7 @@ def training_dataset(
     replica_batch_size: int,
     num_replicas: int,
     seed: int,
+    num_classes: int = 0,
     first_step: int = 0,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -32,12 +34,14 @@ def training_dataset(
       replica_batch_size: Batch size per replica.
       num_replicas: Number of replicas that share a global batch.
       seed: Shuffle seed.
+      num_classes: Number of classes to condition on; 0 for none.
       first_step: Step to start at.
       context: Identifies this input pipeline among several; None if there is one.
 
     Returns:
-      A dataset of pyramids `[replica_batch_size, size, size, channels]`; each step
-      takes as many batches as this input pipeline has replicas.
+      A dataset of pyramids `[replica_batch_size, size, size, channels]` with their
+      classes, one-hot, float32 `[replica_batch_size, num_classes]`; each step takes as
+      many batches as this input pipeline has replicas.
 
     Raises:
       RunError: If the global batch is larger than the number of images.
@@ -54,20 +58,24 @@ def training_dataset(
     replicas_here = num_replicas // workers
     first_replica = (context.input_pipeline_id if context else 0) * replicas_here
 
-    def gather(indices: tf.Tensor) -> tf.Tensor:
-        images = tf.numpy_function(
-            examples.images.__getitem__, [indices], tf.uint8, stateful=False
+    def gather(array: np.ndarray, indices: tf.Tensor) -> tf.Tensor:
+        rows = tf.numpy_function(
+            array.__getitem__, [indices], array.dtype, stateful=False
         )
-        return tf.ensure_shape(images, [replica_batch_size, *examples.images.shape[1:]])
+        return tf.ensure_shape(rows, [replica_batch_size, *array.shape[1:]])
 
-    def batch(number: tf.Tensor) -> Pyramid:
+    def batch(number: tf.Tensor) -> tuple[Pyramid, tf.Tensor]:
         step, replica = number // replicas_here, number % replicas_here
         start = (
             step * global_batch_size + (first_replica + replica) * replica_batch_size
         )
         positions = start + tf.range(replica_batch_size, dtype=tf.int64)
         indices = _shuffled_index(positions, num_images, seed)
-        return to_pyramid(gather(indices), examples.spec.sizes)
+        pyramid = to_pyramid(gather(examples.images, indices), examples.spec.sizes)
+        if not num_classes:
+            return pyramid, tf.zeros([replica_batch_size, 0])
+        assert examples.labels is not None
+        return pyramid, tf.one_hot(gather(examples.labels, indices), num_classes)
 
     options = tf.data.Options()
     # There is nothing to autotune, and the tuner's thread can delay shutdown by up to

@@ -29,7 +29,8 @@ def random_labels(
 
     Args:
       num_images: Number of labels.
-      shares: Share of each class, `[num_classes]`; sum to 1.
+      shares: Share of each class, `[num_classes]`; sum to 1. All labels are 0 if it is
+        empty.
       seed: int64 `[2]`.
 
     Returns:

@@ -52,9 +52,7 @@ class Draws:
     def draw(self, generator: tf.Module, step: int) -> None:
         """Writes a snapshot of the generator at a step."""
         images = [
-            to_uint8(
-                generator(self._codes[start : start + _CHUNK], training=False)[-1]
-            )
+            to_uint8(generator(self._codes[start : start + _CHUNK], training=False)[-1])
             for start in range(0, len(self._codes), _CHUNK)
         ]
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,11 @@ from msg_modules.common import console, signals
 from msg_modules.common.errors import RunError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
+from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.examples import Examples
 from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
+from msg_modules.generator import codes
 from msg_modules.pictures import sheets
 from msg_modules.training import checkpoints, determinism, draws, health, precision
 from msg_modules.training.distribution import (
@@ -31,6 +33,7 @@ from msg_modules.training.reporting import Reporter
 # checked this often.
 _SECONDS_PER_CALL = 1.0
 _SHEET_IMAGES = 40
+_UNCONDITIONAL = ClassSpec()
 
 
 def train(
@@ -38,6 +41,7 @@ def train(
     config: TrainConfig,
     examples: Examples,
     work_dir: pathlib.Path,
+    classes: ClassSpec = _UNCONDITIONAL,
 ) -> Gan:
     """Trains a GAN, or resumes an interrupted training.
 
@@ -50,6 +54,7 @@ def train(
       examples: The training images.
       work_dir: Gets `checkpoints/`, `stats.jsonl`, `tensorboard/`, `samples/`,
         `draws/`.
+      classes: The classes to condition on.
 
     Returns:
       The trained networks.
@@ -66,8 +71,14 @@ def train(
         strategy = make_strategy(config.strategy, config.replicas)
         with working_directory(config.strategy, work_dir) as own_dir:
             with strategy.scope():
-                gan = Gan(model, config, examples.spec, strategy.num_replicas_in_sync)
-            loop = _Loop(strategy, gan, model, config, examples, own_dir)
+                gan = Gan(
+                    model,
+                    config,
+                    examples.spec,
+                    strategy.num_replicas_in_sync,
+                    len(classes),
+                )
+            loop = _Loop(strategy, gan, model, config, examples, classes, own_dir)
             with signals.held_back() as received:
                 step = loop.begin()
                 while step < config.steps and not loop.is_stopped:
@@ -111,6 +122,7 @@ class _Loop:
         model: ModelConfig,
         config: TrainConfig,
         examples: Examples,
+        classes: ClassSpec,
         work_dir: pathlib.Path,
     ):
         self.is_stopped = False
@@ -119,15 +131,21 @@ class _Loop:
         self._gan = gan
         self._config = config
         self._examples = examples
+        self._num_classes = len(classes)
         self._work_dir = work_dir
         self._kept = checkpoints.Checkpoints(gan, work_dir, config.checkpoint_keep)
+        # The classes in turn, so that a row of a sheet shows each of up to ten.
+        in_turn = tf.range(_SHEET_IMAGES, dtype=tf.int64) % max(1, len(classes))
         self._samples = sheets.SampleSheets(
             work_dir / "samples",
-            _SHEET_IMAGES,
-            model.latent_dim,
-            config.seed,
+            _fixed_codes(model, [config.seed, -1], in_turn, len(classes)),
         )
-        self._draws = draws.Draws(work_dir, model.latent_dim, config.seed)
+        in_shares = codes.random_labels(
+            draws.NUM_IMAGES, classes.shares, tf.constant([config.seed, -3], tf.int64)
+        )
+        self._draws = draws.Draws(
+            work_dir, _fixed_codes(model, [config.seed, -2], in_shares, len(classes))
+        )
         self._watch = health.CollapseWatch(examples)
         self._run_steps = compile_steps(
             strategy, gan, config, has_clock=not determinism.is_on()
@@ -275,6 +293,7 @@ class _Loop:
                     replica_batch_size=self._config.batch_size,
                     num_replicas=self._strategy.num_replicas_in_sync,
                     seed=self._config.seed,
+                    num_classes=self._num_classes,
                     first_step=step,
                     context=context,
                 )
@@ -330,3 +349,10 @@ def _check(first_bad: np.ndarray) -> None:
             name for name, bad in zip(METRICS, first_bad, strict=True) if bad == step
         ]
         raise _Diverged(names, int(step))
+
+
+def _fixed_codes(
+    model: ModelConfig, seed: list[int], labels: tf.Tensor, num_classes: int
+) -> tf.Tensor:
+    latents = tf.random.stateless_normal([len(labels), model.latent_dim], seed)
+    return tf.concat([latents, tf.one_hot(labels, num_classes)], 1)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data import reading
+from msg_modules.data.class_spec import ClassSpec
+from msg_modules.data.examples import Examples
+from msg_modules.gan import networks
 from msg_modules.generator import export
 from msg_modules.pictures import curves, sheets
 from msg_modules.training import distribution, loop, reporting, work_dirs
@@ -107,8 +110,8 @@ def train_and_export(
       ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.
       RunError: If training fails.
     """
-    images = reading.load_examples(examples)
-    settings = work_dirs.describe(model, config, images, code)
+    images, classes = load_training_data(model, examples, class_names)
+    settings = work_dirs.describe(model, config, images, code, len(classes))
     root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
     with distribution.working_directory(config.strategy, root) as own_root:
         is_chief = own_root == root
@@ -118,16 +121,42 @@ def train_and_export(
             )
         else:
             work_dir = work_dirs.by_settings(str(own_root), settings, config.steps)
-        gan = loop.train(model, config, images, work_dir)
+        gan = loop.train(model, config, images, work_dir, classes)
         if not is_chief:
             return
-        export.export(gan.ema_generator, model.latent_dim, model_dir)
+        export.export(gan.ema_generator, model.latent_dim, model_dir, classes)
         run = pathlib.Path(run_dir)
         run.mkdir(parents=True, exist_ok=True)
         work_dirs.copy_content(work_dir, run)
         draw_results(run)
         if not config.checkpoint_dir:
             work_dirs.mark_finished(work_dir)
+
+
+def load_training_data(
+    model: ModelConfig, examples: Sequence[str], class_names: Sequence[str]
+) -> tuple[Examples, ClassSpec]:
+    """Reads the training images, and settles the classes to condition on.
+
+    Args:
+      model: Network settings.
+      examples: File patterns of the transformed examples.
+      class_names: Names of the classes, if the examples have labels. Default: the
+        labels' numbers.
+
+    Returns:
+      The images; and the classes, none if the network does not take classes or the
+      images have no labels.
+
+    Raises:
+      RunError: If the examples cannot be read, or a label is out of range.
+    """
+    images = reading.load_examples(examples)
+    conditional = model.conditional and networks.takes_classes(model.network)
+    if images.labels is None or not conditional:
+        return images, ClassSpec()
+    names = class_names or [str(label) for label in range(images.labels.max() + 1)]
+    return images, ClassSpec.of_labels(images.labels, names)
 
 
 def draw_results(run_dir: pathlib.Path) -> None:

@@ -44,7 +44,11 @@ Settings = dict[str, dict[str, Any]]
 
 
 def describe(
-    model: ModelConfig, train: TrainConfig, examples: Examples, code: str
+    model: ModelConfig,
+    train: TrainConfig,
+    examples: Examples,
+    code: str,
+    num_classes: int = 0,
 ) -> Settings:
     """Collects everything that identifies a training.
 
@@ -53,6 +57,7 @@ def describe(
       train: Training settings.
       examples: The training images.
       code: A hash of the code that determines the weights.
+      num_classes: Number of classes to condition on; 0 for none.
 
     Returns:
       Section -> name -> value, as in `config.json`.
@@ -65,7 +70,10 @@ def describe(
         "train": recipe,
         "images": {
             "number": len(examples),
-            "fingerprint": fingerprint(examples.images),
+            "fingerprint": fingerprint(
+                examples.images, examples.labels if num_classes else None
+            ),
+            "classes": num_classes,
             **dataclasses.asdict(examples.spec),
         },
         "code": {"fingerprint": code},
@@ -73,19 +81,22 @@ def describe(
     return json.loads(json.dumps(settings))
 
 
-def fingerprint(images: np.ndarray) -> str:
+def fingerprint(images: np.ndarray, labels: np.ndarray | None = None) -> str:
     """Hashes a set of images, independent of their order.
 
     Args:
       images: `[num_images, ...]`.
+      labels: int64 `[num_images]`, if they matter.
 
     Returns:
       16 hexadecimal digits: the sum of the hashes of the images.
     """
     total = 0
-    for image in images:
-        digest = hashlib.blake2b(image.tobytes(), digest_size=8).digest()
-        total = (total + int.from_bytes(digest, "big")) % 2**64
+    for number, image in enumerate(images):
+        digest = hashlib.blake2b(image.tobytes(), digest_size=8)
+        if labels is not None:
+            digest.update(labels[number].tobytes())
+        total = (total + int.from_bytes(digest.digest(), "big")) % 2**64
     return f"{total:016x}"
 
 

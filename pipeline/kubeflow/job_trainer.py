@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 from msg_modules.common import console
 from msg_modules.common.errors import Interrupted, RunError
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.data import reading
 from msg_modules.training import work_dirs
-from msg_modules.training.run_fn import read_custom_config
+from msg_modules.training.run_fn import load_training_data, read_custom_config
 from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import job_objects, kubernetes_api
 
@@ -92,13 +91,11 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = fn_args.custom_config
     model, train = read_custom_config(fn_args)
     kubeflow = KubeflowConfig(**settings["kubeflow"])
+    images, classes = load_training_data(
+        model, fn_args.train_files, settings["class_names"]
+    )
     training = work_dirs.name_of(
-        work_dirs.describe(
-            model,
-            train,
-            reading.load_examples(fn_args.train_files),
-            settings["weights_code"],
-        )
+        work_dirs.describe(model, train, images, settings["weights_code"], len(classes))
     )
     attempt = uuid.uuid4().hex
     job = make_job(training, model, train, settings, kubeflow, attempt)
