@@ -33,7 +33,9 @@ def _stream(num_images: int, batches: int, **options: object) -> list[list[int]]
     """Numbers of the images in the first batches of a stream."""
     settings = {"replica_batch_size": 4, "num_replicas": 1, "seed": 0, **options}
     stream = training_dataset(_numbered(num_images), **settings)
-    return [_numbers(batch[-1]) for batch in stream.take(batches).as_numpy_iterator()]
+    return [
+        _numbers(pyramid[-1]) for pyramid, _ in stream.take(batches).as_numpy_iterator()
+    ]
 
 
 def _flat(batches: Iterable[list[int]]) -> list[int]:
@@ -104,7 +106,7 @@ def test_batches_are_the_pyramids_of_their_images(spec: ImageSpec):
     examples = Examples(images.astype(np.uint8), None, spec)
     stream = training_dataset(examples, replica_batch_size=4, num_replicas=1, seed=0)
 
-    for batch in stream.take(6):
+    for batch, _ in stream.take(6):
         assert [tuple(scale.shape) for scale in batch] == [
             (4, *shape) for shape in spec.shapes.values()
         ]
@@ -170,7 +172,7 @@ def test_mirrored_replicas_get_the_batch_in_their_order():
 
     steps = []
     for _ in range(10):
-        parts = strategy.experimental_local_results(next(stream)[-1])
+        parts = strategy.experimental_local_results(next(stream)[0][-1])
         steps.append(_flat(_numbers(part.numpy()) for part in parts))
     assert steps == _stream(30, 10, replica_batch_size=8)
 
@@ -216,6 +218,24 @@ def test_a_batch_beyond_the_images_is_refused_with_the_numbers(
     assert f"train.batch_size is {batch} on {replicas} replica(s)" in message
     assert "10 training images" in message
     assert f"--train.batch-size {wanted} " in message
+
+
+def test_classes_are_those_of_the_images():
+    images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones(
+        [1, 28, 28, 1], np.uint8
+    )
+    labels = np.arange(10) % 3
+    stream = training_dataset(
+        Examples(images, labels, FASHION),
+        replica_batch_size=4,
+        num_replicas=1,
+        seed=0,
+        num_classes=3,
+    )
+
+    for pyramid, classes in stream.take(5).as_numpy_iterator():
+        numbers = np.rint((pyramid[-1][:, 0, 0, 0] + 1) * 127.5).astype(int)
+        np.testing.assert_array_equal(classes, np.eye(3)[labels[numbers]])
 
 
 def test_examples_are_read_as_they_were_written(

@@ -100,7 +100,7 @@ def _plain_training(
         examples, replica_batch_size=recipe.batch_size, num_replicas=1, seed=recipe.seed
     )
     history = []
-    for step, images in enumerate(batches.take(steps)):
+    for step, (images, _) in enumerate(batches.take(steps)):
         latents = tf.random.stateless_normal(
             [recipe.batch_size, model.latent_dim],
             seed=tf.constant([recipe.seed, step], tf.int64),
@@ -340,11 +340,11 @@ def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
         def images():
             while True:
                 time.sleep(seconds)
-                yield tuple(np.zeros([8, size, size, 1], "f") for size in (7, 14, 28))
+                pyramid = (np.zeros([8, size, size, 1], "f") for size in (7, 14, 28))
+                yield tuple(pyramid), np.zeros([8, 0], "f")
 
-        signature = tuple(
-            tf.TensorSpec([8, size, size, 1], tf.float32) for size in (7, 14, 28)
-        )
+        pyramid = (tf.TensorSpec([8, size, size, 1]) for size in (7, 14, 28))
+        signature = tuple(pyramid), tf.TensorSpec([8, 0])
         return iter(tf.data.Dataset.from_generator(images, output_signature=signature))
 
     slow = run_steps(batches(0.5), tf.constant(3))
@@ -398,15 +398,17 @@ def _without_numbers(in_step: int) -> Callable[..., tf.data.Dataset]:
     """A `training_dataset` whose images are not numbers in one step."""
 
     def stream(*args: Any, first_step: int = 0, **options: Any) -> tf.data.Dataset:
-        def spoil(number: tf.Tensor, pyramid: tuple[tf.Tensor, ...]) -> tuple:
+        def spoil(number: tf.Tensor, batch: tuple) -> tuple:
             is_bad = number == in_step - 1 - first_step
-            return tuple(
+            pyramid, classes = batch
+            spoilt = tuple(
                 tf.where(is_bad, tf.fill(tf.shape(scale), np.nan), scale)
                 for scale in pyramid
             )
+            return spoilt, classes
 
         batches = training_dataset(*args, first_step=first_step, **options)
-        return batches.enumerate().map(spoil)
+        return batches.enumerate().map(lambda number, batch: spoil(number, batch))
 
     return stream
 

@@ -110,7 +110,11 @@ def test_another_training_has_a_directory_of_its_own(
 def test_the_directory_says_what_it_is_for(tmp_path: pathlib.Path):
     settings = json.loads((_dir(tmp_path, seed=12) / "config.json").read_text())
 
-    assert settings["model"] == {"network": "compact", "latent_dim": 8}
+    assert settings["model"] == {
+        "network": "compact",
+        "latent_dim": 8,
+        "conditional": True,
+    }
     assert settings["train"]["seed"] == 12
     assert settings["images"]["number"] == 3
 
