@@ -10,12 +10,22 @@ from msg_modules.common import console
 
 console.quiet_libraries()
 
+# Session fixtures that take long: the tests that use one run in the same process.
+_SHARED = ("ended_run", "pipeline")
+
 
 def pytest_configure() -> None:
     # Before anything runs on a device: some tests train on two replicas.
     from msg_modules.training.distribution import configure_devices
 
     configure_devices("mirrored", 2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        group = next((name for name in _SHARED if name in names), item.location[0])
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

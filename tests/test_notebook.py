@@ -11,6 +11,7 @@ import nbclient
 import nbformat
 import numpy as np
 import PIL.Image
+import pytest
 from specs import FASHION
 
 from msg_modules.gan import networks
@@ -19,6 +20,7 @@ from msg_modules.generator import export
 NOTEBOOK = pathlib.Path(__file__).parents[1] / "examples" / "generator.ipynb"
 
 
+@pytest.mark.slow
 def test_the_notebook_draws(tmp_path: pathlib.Path):
     generator, _ = networks.build("compact", 8, FASHION)
     for version in ("9", "10"):

@@ -238,6 +238,7 @@ def test_a_person_explores(
     page.wait_until(lambda: "still running" in page.find("problem").text)
 
 
+@pytest.mark.slow
 def test_without_a_run_it_says_how_real_images_are_shown(
     start: Callable[..., subprocess.Popen], browser: webdriver.Chrome
 ) -> None:

@@ -44,6 +44,7 @@ def test_summary_names_figures_real_noise_and_decision(
     assert f"{figure['value']:.3f} ± {figure['std']:.3f}" in run.output
 
 
+@pytest.mark.slow
 def test_not_blessed_is_not_pushed_and_a_finished_run(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +66,7 @@ def test_not_blessed_is_not_pushed_and_a_finished_run(
     assert pipeline.versions == before
 
 
+@pytest.mark.slow
 def test_second_blessed_run_is_compared_with_the_first(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

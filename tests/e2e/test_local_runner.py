@@ -86,6 +86,7 @@ def test_second_run_is_answered_from_the_cache(
     assert "sheet.png" in run.output
 
 
+@pytest.mark.slow
 def test_a_training_flag_reruns_the_trainer_and_what_follows(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,15 @@ _TFX_NEEDS = {
 }
 
 
-@pytest.mark.parametrize("start", _STARTS)
+@pytest.mark.parametrize(
+    "start",
+    [
+        "Kubeflow step",
+        "local run",
+        pytest.param("Kubeflow compiler", marks=pytest.mark.slow),
+        pytest.param("msg-gan sample", marks=pytest.mark.slow),
+    ],
+)
 def test_starting_loads_nothing_that_is_not_used(start: str):
     script = (
         f"import msg_modules, sys\n{_STARTS[start]}\nprint(*sys.modules, sep='\\n')"

@@ -15,6 +15,7 @@ from msg_modules.gan.step import METRICS, Gan
 
 COMPACT = ModelConfig(network="compact", latent_dim=8)
 TUTORIAL = ModelConfig(network="tutorial", latent_dim=16)
+_SLOW_TUTORIAL = [COMPACT, pytest.param(TUTORIAL, marks=pytest.mark.slow)]
 
 
 def _noise_weights(network: keras.Model, seed: int) -> list[np.ndarray]:
@@ -88,7 +89,7 @@ def test_what_bfloat16_trains_is_exported_in_float32(half_life: int):
         np.testing.assert_allclose(exported, wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", [COMPACT, TUTORIAL], ids=lambda model: model.network)
+@pytest.mark.parametrize("model", _SLOW_TUTORIAL, ids=["compact", "tutorial"])
 def test_a_step_in_bfloat16_is_nearly_one_in_float32(model: ModelConfig):
     norms = {}
     for precision in ("float32", "bfloat16"):
@@ -456,7 +457,7 @@ def _assert_same_gradients(
         )
 
 
-@pytest.mark.parametrize("model", [COMPACT, TUTORIAL], ids=["compact", "tutorial"])
+@pytest.mark.parametrize("model", _SLOW_TUTORIAL, ids=["compact", "tutorial"])
 def test_gradients_of_two_replicas_are_those_of_the_mean_over_the_global_batch(
     make_pyramids: Callable, model: ModelConfig
 ):

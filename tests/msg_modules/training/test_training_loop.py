@@ -357,6 +357,7 @@ def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
     assert 0 < float(quick.data_seconds) < whole
 
 
+@pytest.mark.slow
 def test_the_tutorial_trains_through_the_same_loop(
     make_examples: Callable, tmp_path: pathlib.Path
 ):
