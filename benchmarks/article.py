@@ -6,13 +6,11 @@ logits, and for each of them Adam(1e-3) and a gradient tape.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import keras
-import numpy as np
 import tensorflow as tf
 import timing
 
+from msg_modules.data.examples import Examples
 from msg_modules.gan import networks
 
 _LATENT_DIM = 100
@@ -29,11 +27,11 @@ class Training:
 
     latent_dim = _LATENT_DIM
 
-    def __init__(self, pyramids: Sequence[np.ndarray], batch_size: int):
+    def __init__(self, examples: Examples, batch_size: int):
         """Builds the networks.
 
         Args:
-          pyramids: Training images, smallest scale first.
+          examples: Training images.
           batch_size: Images per step.
         """
         self.generator, self.discriminator = networks.build(
@@ -43,8 +41,8 @@ class Training:
         self._batch_size = batch_size
         self._cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
         self._batches = iter(
-            tf.data.Dataset.from_tensor_slices(tuple(pyramids))
-            .shuffle(len(pyramids[0]))
+            tf.data.Dataset.from_tensor_slices(examples.pyramid(slice(None)))
+            .shuffle(len(examples))
             .repeat()
             .batch(batch_size, drop_remainder=True)
             .prefetch(tf.data.AUTOTUNE)

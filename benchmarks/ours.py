@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import tensorflow as tf
 import timing
 
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
+from msg_modules.data.examples import Examples
 from msg_modules.gan.compiled_steps import compile_steps
 from msg_modules.gan.step import Gan
 
@@ -25,7 +23,7 @@ class Training:
 
     def __init__(
         self,
-        pyramids: Sequence[np.ndarray],
+        examples: Examples,
         model: ModelConfig,
         recipe: TrainConfig,
         in_memory: bool = False,
@@ -33,7 +31,7 @@ class Training:
         """Builds the networks.
 
         Args:
-          pyramids: Training images, smallest scale first.
+          examples: Training images.
           model: Network settings.
           recipe: Training settings.
           in_memory: Reuse a single batch, to measure the cost of the input pipeline.
@@ -41,7 +39,7 @@ class Training:
         self.gan = Gan(model, recipe, timing.FASHION, num_replicas=1)
         self.generator, self.latent_dim = self.gan.ema_generator, model.latent_dim
         batches = training_dataset(
-            pyramids,
+            examples,
             replica_batch_size=recipe.batch_size,
             num_replicas=1,
             seed=recipe.seed,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import timing
+
+if TYPE_CHECKING:
+    from msg_modules.data.examples import Examples
 
 _DATASET = "fashion_mnist"
 # Seed of the latents of evaluated images.
@@ -15,17 +18,16 @@ _CHUNK = 500
 
 
 class Images(NamedTuple):
-    """Fashion-MNIST, each `[num_images, 28, 28, 1]` in [-1, 1].
+    """Fashion-MNIST.
 
     Attributes:
       train: The first 90% of the training split.
-      labels: Their classes.
-      validation: The remaining 10%, for model selection.
-      test: The test split, for final results.
+      validation: The remaining 10%, for model selection: `[num_images, 28, 28, 1]` in
+        [-1, 1].
+      test: Likewise the test split, for final results.
     """
 
-    train: np.ndarray
-    labels: np.ndarray
+    train: Examples
     validation: np.ndarray
     test: np.ndarray
 
@@ -34,26 +36,15 @@ def load_images() -> Images:
     """Loads the dataset from TFDS_DATA_DIR, or downloads it."""
     import tensorflow_datasets as tfds
 
+    from msg_modules.data.examples import Examples
+
     train, validation, test = tfds.as_numpy(
         tfds.load(_DATASET, split=["train[:90%]", "train[90%:]", "test"], batch_size=-1)
     )
     return Images(
-        _scaled(train["image"]),
-        train["label"],
+        Examples(train["image"], train["label"], timing.FASHION),
         _scaled(validation["image"]),
         _scaled(test["image"]),
-    )
-
-
-def pyramids_of(images: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Returns the images at all scales, smallest first."""
-    import tensorflow as tf
-
-    from msg_modules.data.preprocessing import make_pyramid
-
-    return tuple(
-        scale.numpy()
-        for scale in make_pyramid(tf.constant(images), timing.FASHION.sizes)
     )
 
 
@@ -98,7 +89,6 @@ class Judge:
         if not directory.exists():
             classifier.train_classifier(
                 images.train,
-                images.labels,
                 dataset=_DATASET,
                 num_classes=10,
                 config=ClassifierConfig(),

@@ -98,11 +98,10 @@ def main() -> None:
     images = quality.load_images()
     judge = quality.Judge(images, images.validation, args.output / "classifier")
     console.say(f"classifier: {judge.classifier.info}")
-    pyramids = quality.pyramids_of(images.train)
     names = args.rows or tuple(ROWS)
     results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for seed in args.seeds:
-        for name, result in _train_all(names, seed, pyramids, judge, args).items():
+        for name, result in _train_all(names, seed, images.train, judge, args).items():
             results[name].append(result)
             text = json.dumps(results, indent=2)
             (args.output / "recipe.json").write_text(text + "\n")
@@ -110,7 +109,7 @@ def main() -> None:
 
 
 def _train_all(
-    names: tuple[str, ...], seed: int, pyramids, judge: quality.Judge, args: Args
+    names: tuple[str, ...], seed: int, examples, judge: quality.Judge, args: Args
 ) -> dict[str, dict[str, float]]:
     import ours
 
@@ -123,7 +122,7 @@ def _train_all(
         if row.latent_dim:
             model = dataclasses.replace(model, latent_dim=row.latent_dim)
         recipes[name] = dataclasses.replace(TrainConfig(seed=seed), **row.recipe)
-        trainings[name] = ours.Training(pyramids, model, recipes[name])
+        trainings[name] = ours.Training(examples, model, recipes[name])
         trainings[name].run(2)  # traces
     seconds = dict.fromkeys(names, 0.0)
     steps = dict.fromkeys(names, 0)

@@ -207,11 +207,11 @@ def _train(
         gan = Gan(
             ModelConfig(network=args.network), train, timing.FASHION, setting.devices
         )
-    pyramids = timing.noise_pyramids()
+    examples = timing.noise_examples()
     batches = iter(
         strategy.distribute_datasets_from_function(
             lambda context: training_dataset(
-                pyramids,
+                examples,
                 replica_batch_size=args.batch_size,
                 num_replicas=setting.devices,
                 seed=0,

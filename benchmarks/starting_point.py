@@ -8,12 +8,11 @@ loss, R1 every 16 steps, and an exponential moving average of the generator with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
+
+from msg_modules.data.examples import Examples
 
 _BATCH_SIZE = 64
 _R1_GAMMA, _R1_INTERVAL = 0.05, 16
@@ -30,11 +29,11 @@ class Training:
 
     latent_dim = 64
 
-    def __init__(self, pyramids: Sequence[np.ndarray], batch_size: int = _BATCH_SIZE):
+    def __init__(self, examples: Examples, batch_size: int = _BATCH_SIZE):
         """Builds the networks.
 
         Args:
-          pyramids: Training images, smallest scale first.
+          examples: Training images.
           batch_size: Images per step.
         """
         self._trained, self._discriminator = _generator(), _discriminator()
@@ -45,8 +44,8 @@ class Training:
         )
         self._batch_size = batch_size
         self._batches = iter(
-            tf.data.Dataset.from_tensor_slices(tuple(pyramids))
-            .shuffle(len(pyramids[0]))
+            tf.data.Dataset.from_tensor_slices(examples.pyramid(slice(None)))
+            .shuffle(len(examples))
             .repeat()
             .batch(batch_size, drop_remainder=True)
             .prefetch(tf.data.AUTOTUNE)

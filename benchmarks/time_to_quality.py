@@ -176,23 +176,23 @@ def _serve(
 def _build(name: str, seed: int):
     import keras
 
-    pyramids = quality.pyramids_of(quality.load_images().train)
+    examples = quality.load_images().train
     if name == "article":
         import article
 
         keras.utils.set_random_seed(seed)
-        return article.Training(pyramids, 256), 256
+        return article.Training(examples, 256), 256
     if name == "starting point":
         import starting_point
 
         keras.utils.set_random_seed(seed)
-        return starting_point.Training(pyramids), 64
+        return starting_point.Training(examples), 64
     from ours import Training
 
     from msg_modules.configs import ModelConfig, TrainConfig
 
     recipe = TrainConfig(seed=seed)
-    return Training(pyramids, ModelConfig(), recipe), recipe.batch_size
+    return Training(examples, ModelConfig(), recipe), recipe.batch_size
 
 
 def _print(

@@ -8,11 +8,14 @@ import multiprocessing.process
 import os
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from msg_modules.data.image_spec import ImageSpec
+
+if TYPE_CHECKING:
+    from msg_modules.data.examples import Examples
 
 FASHION = ImageSpec(size=28, channels=1, scales=3)
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
@@ -29,20 +32,17 @@ def ratios(these: Sequence[float], others: Sequence[float]) -> list[float]:
     return [this / other for this, other in zip(these, others, strict=True)]
 
 
-def noise_pyramids(num_images: int = 1024) -> tuple[np.ndarray, ...]:
-    """Returns images whose content does not matter: uniform noise at three scales.
+def noise_examples(num_images: int = 1024) -> Examples:
+    """Returns images whose content does not matter: noise, as Fashion-MNIST.
 
     Args:
       num_images: Number of images.
-
-    Returns:
-      float32 `[num_images, size, size, channels]` in [-1, 1], as Fashion-MNIST.
     """
+    from msg_modules.data.examples import Examples
+
     generator = np.random.default_rng(0)
-    return tuple(
-        generator.uniform(-1, 1, [num_images, size, size, 1]).astype(np.float32)
-        for size in (7, 14, 28)
-    )
+    shape = [num_images, FASHION.size, FASHION.size, FASHION.channels]
+    return Examples(generator.integers(0, 256, shape, np.uint8), None, FASHION)
 
 
 def start(

@@ -180,7 +180,7 @@ def _build(name: str, batch_size: int) -> tuple[Run, tuple[keras.Model, keras.Mo
 
     from msg_modules.configs import ModelConfig, TrainConfig
 
-    images = timing.noise_pyramids()
+    images = timing.noise_examples()
     if name.startswith("article"):
         import article
 

@@ -15,10 +15,13 @@ from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.data.examples import Examples
 from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.data.mapped import MappedRows, no_space
-from msg_modules.data.preprocessing import LABEL, unscale
+from msg_modules.data.preprocessing import LABEL, scale, unscale
 
 _PARSE_BATCH = 1024
 _PARSE_BYTES = 2**24
+_ROUNDED = "rounded"
+# In [-1, 1], far below the distance between two levels.
+_TOLERANCE = 1e-4
 
 
 def load_examples(
@@ -46,6 +49,12 @@ def load_examples(
     try:
         images, labels = MappedRows(shape, np.uint8), MappedRows([], np.int64)
         for batch in _parsed(file_pattern, features, max_examples):
+            if not batch[_ROUNDED] < _TOLERANCE:
+                raise RunError(
+                    f"The transformed examples {file_pattern} are not images of 8 bits:"
+                    f" rounding changes them by {batch[_ROUNDED]:.2g}; rerun the"
+                    " pipeline to make them again."
+                )
             images.append(batch[key])
             labels.append(batch.get(LABEL, np.empty([0])))
         return Examples(
@@ -94,19 +103,21 @@ def _parsed(
     features: dict[str, tf.io.FixedLenFeature],
     max_examples: int | None,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields batches of examples, with their images in 8 bits."""
+    """Yields batches of examples, whose first feature is rounded to 8 bits."""
+    key = next(iter(features))
 
     def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            key: value if key == LABEL else unscale(value)
-            for key, value in tf.io.parse_example(records, features).items()
-        }
+        parsed = tf.io.parse_example(records, features)
+        images = parsed[key]
+        levels = unscale(images)
+        rounded = tf.reduce_max(tf.abs(scale(levels) - images))
+        return {**parsed, key: levels, _ROUNDED: rounded}
 
-    largest = max(math.prod(feature.shape) for feature in features.values())
+    num_values = math.prod(features[key].shape)
     with _told(file_pattern):
         yield from (
             _records(file_pattern, max_examples)
-            .batch(max(1, min(_PARSE_BATCH, _PARSE_BYTES // (4 * largest))))
+            .batch(max(1, min(_PARSE_BATCH, _PARSE_BYTES // (4 * num_values))))
             .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
             .as_numpy_iterator()
         )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from msg_modules.data.preprocessing import STEP
+
 
 def quantise(images: np.ndarray) -> np.ndarray:
     """Rounds images to 8 bits, as in an image file.
@@ -17,7 +19,7 @@ def quantise(images: np.ndarray) -> np.ndarray:
       images: In [-1, 1], any shape.
 
     Returns:
-      float32 of the same shape, with values `k / 127.5 - 1`.
+      float32 of the same shape, with the values of `preprocessing.scale`.
     """
     # In place after one copy, since these may be all training images.
     levels = np.array(images, np.float32)
@@ -25,7 +27,7 @@ def quantise(images: np.ndarray) -> np.ndarray:
     levels *= 127.5
     np.rint(levels, out=levels)
     np.clip(levels, 0, 255, out=levels)
-    levels /= 127.5
+    levels *= np.float32(STEP)
     levels -= 1.0
     return levels
 
@@ -43,4 +45,4 @@ def noise(num_images: int, seed: int, shape: Sequence[int]) -> np.ndarray:
     """
     generator = np.random.default_rng(seed)
     levels = generator.integers(0, 256, [num_images, *shape], np.uint8)
-    return levels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+    return levels.astype(np.float32) * np.float32(STEP) - np.float32(1.0)

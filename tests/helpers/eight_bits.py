@@ -6,11 +6,12 @@ import numpy as np
 
 from msg_modules.data.examples import Examples
 from msg_modules.data.image_spec import ImageSpec
+from msg_modules.data.preprocessing import scale
 
 
 def quantised(images: np.ndarray) -> np.ndarray:
     """Rounds images in [-1, 1] to 8 bits; float32 in [-1, 1]."""
-    return _levels(images).astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return scale(_levels(images)).numpy()
 
 
 def examples_of(
