@@ -286,6 +286,11 @@ class EvaluateConfig:
     num_seeds: int = 3
     """Number of seeds to evaluate; the spread over them is the error bar."""
 
+    accuracy_score: bool = False
+    """Also train classifiers on generated and on real images and compare their test
+    accuracies (classification accuracy score). Needs a conditional generator; takes
+    minutes."""
+
     seed: int = 0
     """First of these seeds."""
 

@@ -83,6 +83,7 @@ class Executor(base_executor.BaseExecutor):
             "split": exec_properties["test_split"],
             "class_names": json.loads(exec_properties["class_names"]),
             "latent_dim": generator and generator.latent_dim,
+            "classes": list(generator.classes.names) if generator else [],
             "lineage": {
                 name: artifacts[0].uri
                 for name, artifacts in input_dict.items()

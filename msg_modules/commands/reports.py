@@ -20,6 +20,7 @@ def evaluate(
     num_images: int | None = None,
     num_seeds: int | None = None,
     seed: int | None = None,
+    accuracy_score: bool = False,
     force: bool = False,
 ) -> None:
     """Evaluates any generator, including one that this project did not train.
@@ -33,10 +34,13 @@ def evaluate(
       num_seeds: Number of seeds to evaluate; the spread over them is the error bar.
         Default: the run's setting.
       seed: First of these seeds. Default: the run's setting.
+      accuracy_score: Also train classifiers on generated and on real images, and
+        compare their test accuracies; takes minutes.
       force: Overwrite an existing file.
     """
     given = {"num_images": num_images, "num_seeds": num_seeds, "seed": seed}
     settings: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    settings["accuracy_score"] = accuracy_score
     dataclasses.replace(EvaluateConfig(), **settings)  # Validates before slow imports.
     if output:
         outputs.check_free(output, force)

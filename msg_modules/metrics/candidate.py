@@ -10,6 +10,7 @@ import tensorflow as tf
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.data.image_spec import ImageSpec
 from msg_modules.generator.sampling import Generator, load_generator
+from msg_modules.metrics.classifier import ClassifierInfo
 from msg_modules.metrics.images import quantise
 
 _CHUNK = 250
@@ -55,13 +56,34 @@ def check_images(generator: Generator, wanted: ImageSpec) -> None:
         )
 
 
-def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, ...]:
+def check_classes(generator: Generator, classifier: ClassifierInfo) -> None:
+    """Checks that a conditional generator has the classes that the classifier tells.
+
+    Args:
+      generator: The result of `load_candidate`.
+      classifier: Describes the classifier.
+
+    Raises:
+      UnfitGenerator: If it has another number of classes.
+    """
+    seen, wanted = len(generator.classes), classifier.num_classes
+    if seen and classifier.task == "classes" and seen != wanted:
+        raise UnfitGenerator(
+            f"The generator in {str(generator.path)!r} has {seen} classes; it must have"
+            f" {wanted}, as the images to compare its images with."
+        )
+
+
+def draw(
+    generator: Generator, num_images: int, seed: int, label: int | None = None
+) -> tuple[np.ndarray, ...]:
     """Samples images in chunks, and validates and quantises them.
 
     Args:
       generator: The result of `load_candidate`.
       num_images: Number of images.
       seed: In [0, 2**31); the same seed gives the same images.
+      label: Class of all images. Default: classes in the training images' shares.
 
     Returns:
       float32 `[num_images, size, size, channels]` in [-1, 1] for each scale, smallest
@@ -75,12 +97,13 @@ def draw(generator: Generator, num_images: int, seed: int) -> tuple[np.ndarray, 
     for start in range(0, num_images, _CHUNK):
         size = min(_CHUNK, num_images - start)
         try:
-            pyramid = generator.sample(size, (seed << 32) + start)
+            pyramid = generator.sample(size, (seed << 32) + start, label=label)
         except (tf.errors.OpError, KeyError, TypeError, ValueError) as e:
             reason = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
             raise UnfitGenerator(
-                f"The signature sample of {generator.path} fails ({reason}); it must"
-                " take num_images and seed and return the images of all scales."
+                f"The signature {'sample' if label is None else 'sample_class'} of"
+                f" {generator.path} fails ({reason}); it must take num_images and seed"
+                " and return the images of all scales."
             ) from e
         _check(pyramid, size, generator.images)
         chunks.append([quantise(scale) for scale in pyramid])

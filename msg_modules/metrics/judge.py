@@ -14,7 +14,7 @@ import tensorflow as tf
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.generator.sampling import Generator
-from msg_modules.metrics import candidate
+from msg_modules.metrics import accuracy_score, by_class, candidate
 from msg_modules.metrics.yardstick import Measurement, Yardstick
 
 
@@ -80,7 +80,8 @@ def evaluate(
         measured = measure(generator, yardstick, config)
     except candidate.UnfitGenerator as e:
         verdict = Verdict(False, (str(e),))
-        return to_json(yardstick=yardstick, config=config, verdict=verdict), None
+        found = to_json(yardstick=yardstick, config=config, verdict=verdict)
+        return {**found, "by_class": None, "accuracy_scores": None}, None
     path, baseline_measured = None, None
     if baseline is not None:
         try:
@@ -101,7 +102,30 @@ def evaluate(
         measured=measured,
         baseline=path,
     )
-    return found, generator
+    return {**found, **_by_class(generator, yardstick, config)}, generator
+
+
+def _by_class(
+    generator: Generator, yardstick: Yardstick, config: EvaluateConfig
+) -> dict[str, Any]:
+    """Measures a conditional generator's classes, as part of `metrics.json`."""
+    has_labels = (
+        yardstick.train.labels is not None and yardstick.test.labels is not None
+    )
+    if not len(generator.classes) or not has_labels:
+        return {"by_class": None, "accuracy_scores": None}
+    data = (yardstick.train, yardstick.test)
+    figures = by_class.measure(generator, yardstick.classifier, *data, config.seed)
+    scores = (
+        accuracy_score.accuracy_scores(generator, *data, config.seed)
+        if config.accuracy_score
+        else {}
+    )
+    return {
+        "by_class": [each._asdict() for each in figures],
+        "accuracy_scores": {name: each._asdict() for name, each in scores.items()}
+        or None,
+    }
 
 
 def measure(
@@ -113,6 +137,7 @@ def measure(
       UnfitGenerator: If the generator violates its interface.
     """
     candidate.check_images(generator, yardstick.spec)
+    candidate.check_classes(generator, yardstick.classifier.info)
     seeds = range(config.seed, config.seed + config.num_seeds)
     return [
         yardstick.measure(candidate.draw(generator, yardstick.num_images, seed))

@@ -57,6 +57,14 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
             *([f"{figure['baseline']:.3f}"] if has_baseline else []),
         ]
         rows.append(_row(figure["label"], cells))
+    if by_class := evaluation["by_class"]:
+        worst = min(by_class, key=lambda each: each["accuracy"])
+        mean = sum(each["accuracy"] for each in by_class) / len(by_class)
+        rows.append(
+            f"  {mean:.1%} of the images are of the class asked for, by the classifier;"
+            f" worst: {worst['accuracy']:.1%} of {worst['name']!r} (of its test images"
+            f" {worst['real_accuracy']:.1%})."
+        )
     return rows
 
 

@@ -100,6 +100,8 @@ class Yardstick:
     """The test images, training images and classifier that metrics are based on.
 
     Attributes:
+      train: The training images.
+      test: The test images.
       spec: Describes the images.
       metrics: The metrics by name (`metrics_of`).
       num_images: Number of test images, and of images in each measurement.
@@ -162,7 +164,7 @@ class Yardstick:
         generator = np.random.default_rng(seed)
         chosen = generator.permutation(available)[: self.num_images]
         order = generator.permutation(len(train))
-        self._train = train
+        self.train, self.test = train, test
         self._measured = order[: self.num_real].copy()
         # In the order of the file, which is read again and again.
         self._bank = np.sort(order[self.num_real :])
@@ -217,7 +219,7 @@ class Yardstick:
 
     def real(self) -> Measurement:
         """Measures training images, as the score of a perfect generator."""
-        return self.measure(self._train.pyramid(self._measured))
+        return self.measure(self.train.pyramid(self._measured))
 
     def noise(self) -> Measurement:
         """Measures noise, independent at each scale."""
@@ -252,8 +254,8 @@ class Yardstick:
         """
         pixels, embedded = self._search(large, self.classifier.features(large))
         return (
-            self._train.largest(self._bank[pixels.indices]),
-            self._train.largest(self._bank[embedded.indices]),
+            self.train.largest(self._bank[pixels.indices]),
+            self.train.largest(self._bank[embedded.indices]),
         )
 
     @functools.cached_property
@@ -263,7 +265,7 @@ class Yardstick:
     def _embed_bank(self) -> np.ndarray:
         rows = MappedRows([FEATURE_DIM], np.float32)
         try:
-            for chunk in self._train.chunks(self._bank):
+            for chunk in self.train.chunks(self._bank):
                 rows.append(self.classifier.features(chunk))
             return rows.finish()
         except OSError as e:
@@ -289,7 +291,7 @@ class Yardstick:
         """Finds the nearest in the bank, in pixels and in features."""
         starts = range(0, len(self._bank), _CHUNK)
         return (
-            neighbours.nearest(large, self._train.chunks(self._bank)),
+            neighbours.nearest(large, self.train.chunks(self._bank)),
             neighbours.nearest(
                 features,
                 (self._bank_features[start : start + _CHUNK] for start in starts),

@@ -14,7 +14,9 @@ _DATASETS = {
     "fashion_mnist": ("MIT, Zalando SE", "zalando-datasets/fashion_mnist"),
     "garments": ("Apache-2.0, synthetic drawings", None),
 }
-_TASK = "unconditional-image-generation"
+# The Hugging Face Hub has no task for generators that take classes.
+_UNCONDITIONAL = "unconditional-image-generation"
+_CONDITIONAL = "class-conditional-image-generation"
 _LICENCE = "apache-2.0"
 
 
@@ -29,18 +31,25 @@ def render_card(evaluation: dict[str, Any]) -> str:
     """
     dataset = evaluation["dataset"].split(":")[0]
     licence, hub_name = _DATASETS.get(dataset, (None, None))
+    classes = evaluation["classes"]
+    task = _CONDITIONAL if classes else _UNCONDITIONAL
     metadata = {
         "license": _LICENCE,
         "library_name": "tensorflow",
-        "pipeline_tag": _TASK,
-        "tags": ["gan", "msg-gan", "saved-model"],
+        **({} if classes else {"pipeline_tag": task}),
+        "tags": [
+            "gan",
+            "msg-gan",
+            "saved-model",
+            *(["class-conditional"] if classes else []),
+        ],
         **({"datasets": [hub_name]} if hub_name else {}),
         "model-index": [
             {
                 "name": f"msg-gan-{dataset}",
                 "results": [
                     {
-                        "task": {"type": _TASK},
+                        "task": {"type": task},
                         "dataset": {
                             "type": hub_name or dataset,
                             "name": evaluation["dataset"],
@@ -65,5 +74,6 @@ def render_card(evaluation: dict[str, Any]) -> str:
         metadata=f"---\n{head}---\n",
         evaluation=evaluation,
         images=ImageSpec(**evaluation["images"]),
+        classes=classes,
         data_licence=f" ({licence})" if licence else "",
     )

@@ -48,6 +48,12 @@ def draw_pictures(
         for start, end in itertools.pairwise(ends.astype(np.float32))
     ]
     pictures["interpolation"] = pyramid_sheet([np.concatenate(strips)], _STEPS)
+    if len(generator.classes):
+        rows = [
+            generator.sample(_COLUMNS, seed, label=label)[-1]
+            for label in range(len(generator.classes))
+        ]
+        pictures["by_class"] = pyramid_sheet([quantise(np.concatenate(rows))], _COLUMNS)
     shown = drawn[-1][:_NUM_NEIGHBOURS]
     pictures["neighbours"] = pyramid_sheet(
         [shown, *yardstick.nearest_training_images(shown)], _NUM_NEIGHBOURS
