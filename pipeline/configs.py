@@ -401,6 +401,7 @@ PRESETS: dict[Preset, PipelineConfig] = {
             sample_every=1000,
             checkpoint_every=1000,
         ),
+        evaluate=EvaluateConfig(accuracy_score=True),
     ),
     # The article: its networks, loss, optimizer, batch and 300 epochs of
     # 60,000 images, 235 batches each.

@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402
 from specs import FASHION  # noqa: E402
 
 from msg_modules.configs import ModelConfig, TrainConfig  # noqa: E402
+from msg_modules.data.class_spec import ClassSpec  # noqa: E402
 from msg_modules.data.examples import Examples  # noqa: E402
 from msg_modules.training import loop  # noqa: E402
 
@@ -41,8 +42,10 @@ RECIPE = TrainConfig(
 
 def _train(directory: pathlib.Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, [50, 28, 28, 1], np.uint8)
-    examples = Examples(images, None, FASHION)
-    gan = loop.train(ModelConfig(latent_dim=8), RECIPE, examples, directory)
+    labels = np.arange(len(images)) % 3
+    classes = ClassSpec.of_labels(labels, ["first", "second", "third"])
+    examples = Examples(images, labels, FASHION)
+    gan = loop.train(ModelConfig(latent_dim=8), RECIPE, examples, directory, classes)
     variables = (
         *gan.generator.variables,
         *gan.discriminator.variables,
