@@ -134,6 +134,30 @@ def pushed(serving_dir: pathlib.Path) -> Generator:
 
 
 @pytest.fixture(scope="session")
+def conditional_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A serving directory with a fresh conditional generator as version 8."""
+    from specs import FASHION
+
+    from msg_modules.data.class_spec import ClassSpec
+    from msg_modules.gan import networks
+    from msg_modules.generator import export
+
+    directory = tmp_path_factory.mktemp("conditional")
+    generator, _ = networks.build("compact", 8, FASHION, num_classes=3)
+    classes = ClassSpec(("Bag", "Ankle boot", "T-shirt/top"), (0.1, 0.6, 0.3))
+    export.export(generator, 8, str(directory / "8"), classes)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def conditional(conditional_dir: pathlib.Path) -> Generator:
+    """The generator of `conditional_dir`."""
+    from msg_modules.generator import sampling
+
+    return sampling.load_generator(conditional_dir)
+
+
+@pytest.fixture(scope="session")
 def server(
     serving_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

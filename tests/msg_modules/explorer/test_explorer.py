@@ -101,6 +101,9 @@ class _Linear:
     def __init__(self, matrix: np.ndarray):
         self._matrix = matrix
 
+    def draw_codes(self, num_images: int) -> np.ndarray:
+        return latents.draw_latents(num_images, self.latent_dim)
+
     def generate(self, latents: np.ndarray) -> list[np.ndarray]:
         return [(latents @ self._matrix).reshape(-1, 4, 4, 1)]
 
@@ -133,7 +136,7 @@ def test_samples_are_those_of_the_seed(url: str, generator: sampling.Generator):
     for shown, image in zip(answer["images"], wanted, strict=True):
         _assert_shows(_pixels(shown), image)
     expected = latents.draw_latents(5, LATENT_DIM, 3, 0.7)
-    np.testing.assert_allclose(answer["latents"], expected, rtol=1e-6)
+    np.testing.assert_allclose(answer["codes"], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "first"), [("28", 2), ("all", 0)])
@@ -151,8 +154,8 @@ def test_an_image_has_three_scales(url: str, generator: sampling.Generator):
     latent = latents.draw_latents(1, LATENT_DIM, 9)
     wanted = generator.generate(latent)
 
-    scales = _get(url, "image", latent=_spell(latent[0])).json()["scales"]
-    picture = _pixels(_get(url, "image.png", latent=_spell(latent[0])).content)
+    scales = _get(url, "image", code=_spell(latent[0])).json()["scales"]
+    picture = _pixels(_get(url, "image.png", code=_spell(latent[0])).content)
 
     assert picture.shape == (280, 3 * 280 + 2 * 8)
     for place, (shown, scale) in enumerate(zip(scales, wanted, strict=True)):
@@ -168,7 +171,7 @@ def test_the_map_shows_the_plane(
 ):
     centre = latents.draw_latents(1, LATENT_DIM, 9)[0]
 
-    answer = _get(url, "map", latent=_spell(centre), across=2, up=0).json()
+    answer = _get(url, "map", code=_spell(centre), across=2, up=0).json()
 
     mosaic = _pixels(answer["image"])
     assert mosaic.shape == (13 * 28, 13 * 28)
@@ -186,7 +189,7 @@ def test_a_walk_leads_along_the_sphere(url: str, generator: sampling.Generator):
     row = _pixels(_get(url, "walk.png", **arguments).content)
     gif = PIL.Image.open(io.BytesIO(_get(url, "walk.gif", **arguments).content))
 
-    way = np.array(answer["latents"])
+    way = np.array(answer["codes"])
     np.testing.assert_allclose(way[[0, -1]], [start, end], atol=1e-6)
     lengths = np.linalg.norm([start, end], axis=1)
     np.testing.assert_allclose(
@@ -208,7 +211,7 @@ def test_neighbours_are_the_nearest_training_images(
     differences = np.sqrt(np.mean((training_images - image) ** 2, axis=(1, 2, 3))) / 2
     nearest = np.argsort(differences)[:8]
 
-    answer = _get(url, "neighbours", latent=_spell(latent[0])).json()
+    answer = _get(url, "neighbours", code=_spell(latent[0])).json()
 
     np.testing.assert_allclose(answer["differences"], differences[nearest], rtol=1e-4)
     for shown, index in zip(answer["images"], nearest, strict=True):
@@ -228,10 +231,10 @@ def test_real_images_are_shown_as_they_come(url: str, training_images: np.ndarra
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("image?latent=1,2", 400, "[1, 2]; it must be [N, 8]"),
-        ("image?latent=a", 400, "not an array of numbers"),
-        ("image?latent=1,2,3,4,5,6,7,nan", 400, "NaN"),
-        ("map?latent=1,2,3,4,5,6,7,8&across=0&up=3", 400, "between 0 and 2"),
+        ("image?code=1,2", 400, "[1, 2]; it must be [N, 8]"),
+        ("image?code=a", 400, "not an array of numbers"),
+        ("image?code=1,2,3,4,5,6,7,nan", 400, "NaN"),
+        ("map?code=1,2,3,4,5,6,7,8&across=0&up=3", 400, "between 0 and 2"),
         ("samples?num_images=257&seed=0&truncation=1", 422, "256"),
         ("samples?num_images=1&seed=0&truncation=1.1", 422, "truncation"),
         (f"samples?num_images=1&seed={2**63}&truncation=1", 422, "seed"),
