@@ -21,7 +21,7 @@ from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ServeLimits, require
 from msg_modules.generator.sampling import Generator
 from msg_modules.pictures import scales, sheets
-from msg_modules.serving import protocol
+from msg_modules.serving import predicting, protocol
 from msg_modules.serving.batching import Batcher
 from msg_modules.serving.instruments import Figures, Observed
 from msg_modules.serving.limits import Limited
@@ -106,14 +106,14 @@ def create_app(
     @app.post(_MODEL + ":predict")
     @app.post(_VERSION + ":predict", include_in_schema=False)
     async def predict(
-        name: str, request: protocol.PredictRequest, version: str | None = None
+        name: str, request: predicting.PredictRequest, version: str | None = None
     ) -> Response:
         """Generates images from latents or, with signature `sample`, from a seed.
 
         A conditional generator takes labels as well.
         """
         found = find(name, version)
-        codes = protocol.to_codes(request, found.generator, limits.max_images)
+        codes = predicting.to_codes(request, found.generator, limits.max_images)
         pyramid = await batcher.generate(found.generator.generate, codes)
         content = protocol.to_json(pyramid, is_row=request.instances is not None)
         return Response(content, media_type="application/json")
