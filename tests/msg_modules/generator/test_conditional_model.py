@@ -194,9 +194,9 @@ def test_a_walk_leads_from_class_to_class(conditional: sampling.Generator):
 def test_what_a_conditional_generator_cannot_take_is_refused(
     conditional: sampling.Generator, pushed: sampling.Generator
 ):
-    with pytest.raises(ConfigError, match="latents with class weights.*\\[N, 11\\]"):
+    with pytest.raises(ConfigError, match=r"latents with class weights.*\[N, 11\]"):
         conditional.generate(LATENTS)
-    with pytest.raises(ConfigError, match="label is 'Hat'; .*Bag"):
+    with pytest.raises(ConfigError, match=r"label is 'Hat'; .*Bag"):
         conditional.sample(1, label="Hat")
     for draw in (pushed.sample, pushed.draw_codes):
         with pytest.raises(ConfigError, match="unconditional"):
