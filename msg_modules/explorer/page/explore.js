@@ -196,7 +196,8 @@ function updateSamples() {
   }
 }
 
-for (const id of ["seed", "count", "truncation", "label"]) element(id).oninput = updateSamples;
+for (const id of ["seed", "truncation"]) element(id).oninput = updateSamples;
+for (const id of ["count", "label"]) element(id).onchange = updateSamples;
 element("new-seed").onclick = () => {
   element("seed").value = Math.floor(Math.random() * 1e6);
   updateSamples();
