@@ -35,12 +35,14 @@ class Client:
         """Calls a signature.
 
         Args:
-          signature: `sample` or `serving_default`.
+          signature: `sample` or `serving_default`; `sample_class` or `classes` if
+            the model is conditional.
           **inputs: Inputs of the signature, as NumPy arrays or scalars of its types.
 
         Returns:
           `image_7`, `image_14` and `image_28`, each float32
-          `[num_images, size, size, 1]` in [-1, 1].
+          `[num_images, size, size, 1]` in [-1, 1]; `classes` returns `names` and
+          `shares`.
 
         Raises:
           RuntimeError: If the server is unreachable or returns an error.
@@ -63,16 +65,19 @@ class Client:
             raise RuntimeError(reason) from e
         return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
 
-    def sample(self, num_images: int, seed: int) -> dict:
-        """Generates the images of a seed; see `predict`."""
+    def sample(self, num_images: int, seed: int, label: int | None = None) -> dict:
+        """Generates the images of a seed, or of a seed and a class; see `predict`."""
         import numpy as np
 
-        return self.predict(
-            "sample", num_images=np.int32(num_images), seed=np.int64(seed)
-        )
+        inputs = {"num_images": np.int32(num_images), "seed": np.int64(seed)}
+        if label is None:
+            return self.predict("sample", **inputs)
+        return self.predict("sample_class", **inputs, label=np.int64(label))
 
-    def generate(self, latents) -> dict:
+    def generate(self, latents, labels=None) -> dict:
         """Generates images from latents `[num_images, latent_dim]`; see `predict`.
+
+        A conditional model needs labels `[num_images]`, numbers of classes.
 
         Raises:
           ValueError: If a latent is NaN or infinite, which TensorFlow Serving would
@@ -83,7 +88,10 @@ class Client:
         latents = np.asarray(latents, np.float32)
         if not np.all(np.isfinite(latents)):
             raise ValueError("latents hold NaN or infinite values")
-        return self.predict("serving_default", latents=latents)
+        inputs = {"latents": latents}
+        if labels is not None:
+            inputs["labels"] = np.asarray(labels, np.int64)
+        return self.predict("serving_default", **inputs)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -96,14 +104,16 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="msg_gan", help="its name on the server")
     parser.add_argument("--seed", type=int, default=1, help="the image to draw")
     parser.add_argument("--latents", type=json.loads, help="instead: '[0.5, -1, ...]'")
+    parser.add_argument("--label", type=int, help="class of a conditional model")
     args = parser.parse_args()
+    labels = None if args.label is None else [args.label]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     client = Client(args.server, args.model)
     try:
         if args.latents is None:
-            images = client.sample(1, args.seed)
+            images = client.sample(1, args.seed, args.label)
         else:
-            images = client.generate([args.latents])
+            images = client.generate([args.latents], labels)
     except (OverflowError, RuntimeError, ValueError) as e:
         parser.exit(1, f"error: {e}\n")
     shades = " .:-=+*#%@"

@@ -17,7 +17,8 @@ def predict(server: str, model: str, signature: str, inputs: dict) -> dict:
     Args:
       server: URL, such as `http://127.0.0.1:8501`.
       model: Name of the model on the server.
-      signature: `sample` or `serving_default`.
+      signature: `sample` or `serving_default`; `sample_class` if the model is
+        conditional.
       inputs: Inputs of the signature by name.
 
     Returns:
@@ -52,15 +53,27 @@ def predict(server: str, model: str, signature: str, inputs: dict) -> dict:
         raise RuntimeError(f"{server} {reason}: {e!r}") from e
 
 
-def sample(server: str, model: str, num_images: int, seed: int) -> dict:
-    """Generates the images of a seed; see `predict`."""
+def sample(
+    server: str, model: str, num_images: int, seed: int, label: int | None = None
+) -> dict:
+    """Generates the images of a seed, or of a seed and a class; see `predict`."""
     inputs = {"num_images": num_images, "seed": seed}
-    return predict(server, model, "sample", inputs)
+    if label is None:
+        return predict(server, model, "sample", inputs)
+    return predict(server, model, "sample_class", {**inputs, "label": label})
 
 
-def generate(server: str, model: str, latents: list) -> dict:
-    """Generates images from latents `[num_images][latent_dim]`; see `predict`."""
-    return predict(server, model, "serving_default", {"latents": latents})
+def generate(
+    server: str, model: str, latents: list, labels: list | None = None
+) -> dict:
+    """Generates images from latents `[num_images][latent_dim]`; see `predict`.
+
+    A conditional model needs labels `[num_images]`, numbers of classes.
+    """
+    inputs = {"latents": latents}
+    if labels is not None:
+        inputs["labels"] = labels
+    return predict(server, model, "serving_default", inputs)
 
 
 if __name__ == "__main__":
@@ -69,12 +82,14 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="msg_gan", help="its name on the server")
     parser.add_argument("--seed", type=int, default=1, help="the image to draw")
     parser.add_argument("--latents", type=json.loads, help="instead: '[0.5, -1, ...]'")
+    parser.add_argument("--label", type=int, help="class of a conditional model")
     args = parser.parse_args()
+    labels = None if args.label is None else [args.label]
     try:
         if args.latents is None:
-            images = sample(args.server, args.model, 1, args.seed)
+            images = sample(args.server, args.model, 1, args.seed, args.label)
         else:
-            images = generate(args.server, args.model, [args.latents])
+            images = generate(args.server, args.model, [args.latents], labels)
     except (RuntimeError, ValueError) as e:
         parser.exit(1, f"error: {e}\n")
     shades = " .:-=+*#%@"

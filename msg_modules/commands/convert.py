@@ -21,8 +21,9 @@ def export(
 ) -> None:
     """Converts a pushed generator to ONNX or LiteRT.
 
-    The model takes standard normal `latents`, float32 `[N, latent_dim]`, and returns
-    the images of all sizes, such as `image_28`, in [-1, 1].
+    The model takes standard normal `latents`, float32 `[N, latent_dim]`, and, if it is
+    conditional, `labels`, int64 `[N]`. It returns the images of all sizes, such as
+    `image_28`, in [-1, 1].
 
     Args:
       model: Serving directory (its newest version is used), or a version directory.

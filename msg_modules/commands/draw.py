@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msg_modules.commands import outputs
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MOVING = (".gif", outputs.VIDEO_SUFFIX)
 _MAX_STEPS = 10_000
 _ENLARGED = 4
+_SHEET_IMAGES, _CLASS_IMAGES = 40, 10
 
 
 def sample(
@@ -32,6 +33,7 @@ def sample(
     output: pathlib.Path,
     num_images: int = 64,
     seed: int = 0,
+    label: str | None = None,
     scale: Scale = "largest",
     truncation: float = 1.0,
     force: bool = False,
@@ -44,6 +46,8 @@ def sample(
         number of images: arrays such as `image_28`, uint8 `[N, size, size, channels]`.
       num_images: Number of images, at most 10000 in a picture.
       seed: The same seed gives the same images.
+      label: Class of the images, by name or number; `msg-gan info` lists them. Default:
+        a conditional generator draws classes in the training images' shares.
       scale: Image size, such as 28, `largest`, or `all` for all sizes stacked.
       truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       force: Overwrite an existing file.
@@ -60,7 +64,8 @@ def sample(
     from msg_modules.pictures import archives, sheets
 
     generator = sampling.load_generator(model)
-    batches = _draw(generator, num_images, seed, truncation, scale)
+    number = None if label is None else generator.classes.find(label)
+    batches = _draw(generator, num_images, seed, truncation, number, scale)
     if not is_archive:
         columns = sheets.count_columns(num_images)
         outputs.save(sheets.pyramid_sheet(_join(batches), columns), output)
@@ -77,14 +82,18 @@ def sample(
 def interpolate(
     model: pathlib.Path,
     output: pathlib.Path,
-    seeds: tuple[int, ...] = (0, 1),
+    seeds: tuple[int, ...] = (),
+    labels: tuple[str, ...] = (),
     steps: int = 24,
     scale: Scale = "largest",
     truncation: float = 1.0,
     straight: bool = False,
     force: bool = False,
 ) -> None:
-    """Interpolates between images in latent space.
+    """Interpolates between images, in latent space or from class to class.
+
+    Seeds and labels go in pairs; one seed is kept for all labels, and one label for all
+    seeds.
 
     Args:
       model: Serving directory (its newest version is used), or a version directory.
@@ -92,8 +101,10 @@ def interpolate(
         picture, e.g. walk.png, with the images side by side; or walk.npz, with arrays
         such as `image_28`, uint8 `[N, size, size, channels]`.
       seeds: Interpolate between the first images that `sample` generates from these
-        seeds. Repeat the first seed at the end to close the loop.
-      steps: Images from each seed to the next, both ends included.
+        seeds. Repeat the first seed at the end to close the loop. Default: 0 and 1, or
+        0 with several labels.
+      labels: Classes of these images, by name or number; `msg-gan info` lists them.
+      steps: Images from each end to the next, both ends included.
       scale: Image size, such as 28, `largest`, or `all` for all sizes stacked.
       truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       straight: Interpolate linearly instead of along the great circle.
@@ -101,7 +112,7 @@ def interpolate(
     """
     from msg_modules.generator import latents
 
-    require(len(seeds) >= 2, "seeds", seeds, "at least two")
+    seeds, labels = _pair(seeds, labels)
     for seed in seeds:
         latents.check_request(1, seed, truncation)
     most = _MAX_STEPS // (len(seeds) - 1)
@@ -121,12 +132,12 @@ def interpolate(
 
     generator = sampling.load_generator(model)
     ends = [
-        latents.draw_latents(1, generator.latent_dim, seed, truncation)[0]
-        for seed in seeds
+        generator.draw_codes(1, seed, truncation, label)[0]
+        for seed, label in itertools.zip_longest(seeds, labels)
     ]
     parts = []
     for number, (start, end) in enumerate(itertools.pairwise(ends)):
-        part = latents.interpolate_latents(start, end, steps, not straight)
+        part = generator.interpolate_codes(start, end, steps, not straight)
         parts.append(part[1:] if number else part)
     pyramid = scales.choose(generator.generate(np.concatenate(parts)), scale)
     count = len(pyramid[0])
@@ -154,24 +165,32 @@ def sheet(
     model: pathlib.Path,
     output: pathlib.Path,
     run: pathlib.Path | None = None,
-    num_images: int = 40,
+    by_class: bool = False,
+    num_images: int | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     force: bool = False,
 ) -> None:
-    """Samples images at all scales, optionally next to training images.
+    """Samples images, optionally next to training images.
+
+    All scales of an image are stacked. By class, there is a row for each class with the
+    largest scale, and all images in a column have the same latents.
 
     Args:
       model: Serving directory (its newest version is used), or a version directory.
       output: Output picture, e.g. sheet.png.
       run: Pipeline root of a run that has completed Transform, for training images.
-      num_images: Number of images of each kind, at most 10000.
+      by_class: Show each class of a conditional generator.
+      num_images: Number of images of each kind, at most 10000. Default: 40, or 10 of
+        each class.
       seed: The same seed gives the same images.
       truncation: Scales the latents, from 1 down to 0: less variety, fewer failures.
       force: Overwrite an existing picture.
     """
     from msg_modules.generator import latents
 
+    if num_images is None:
+        num_images = _CLASS_IMAGES if by_class else _SHEET_IMAGES
     outputs.check_count(num_images)
     latents.check_request(num_images, seed, truncation)
     outputs.check_name(output, "sheet.png")
@@ -181,12 +200,35 @@ def sheet(
     from msg_modules.pictures import sheets
 
     generator = sampling.load_generator(model)
-    drawn = _join(_draw(generator, num_images, seed, truncation, "all"))
-    pictures, captions = [sheets.pyramid_sheet(drawn)], ["generated images"]
+    if by_class:
+        generator.classes.check("by_class is True")
+        outputs.check_count(num_images, len(generator.classes))
+    labels: Sequence[int | None] = [None]
+    scale: Scale = "all"
+    if by_class:
+        labels, scale = range(len(generator.classes)), "largest"
+    kinds = {}
     if examples is not None:
-        pictures.insert(0, sheets.pyramid_sheet(_load(examples, num_images)))
-        captions.insert(0, "training images")
-    outputs.save(sheets.side_by_side(pictures, captions), output)
+        kinds["training images"] = (
+            _load_classes(examples, num_images, len(labels))
+            if by_class
+            else [_load(examples, num_images)]
+        )
+    kinds["generated images"] = [
+        _join(_draw(generator, num_images, seed, truncation, label, scale))
+        for label in labels
+    ]
+    pictures: list[PIL.Image.Image] = []
+    for pyramids in kinds.values():
+        if not by_class:
+            pictures.append(sheets.pyramid_sheet(pyramids[0]))
+            continue
+        columns = min(num_images, _CLASS_IMAGES)
+        rows = [sheets.pyramid_sheet(pyramid, columns) for pyramid in pyramids]
+        # The names stand at the left of the first picture only.
+        names = [""] * len(rows) if pictures else generator.classes.names
+        pictures.append(sheets.one_below_another(rows, names))
+    outputs.save(sheets.side_by_side(pictures, list(kinds)), output)
 
 
 def real(
@@ -233,13 +275,38 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
     console.say(f"{output}: {len(frames)} sheets")
 
 
+def _pair(
+    seeds: tuple[int, ...], labels: tuple[str, ...]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Returns a seed for each end of an interpolation, and a label if there are any.
+
+    Raises:
+      ConfigError: If the numbers of seeds and labels do not go together.
+    """
+    if not seeds:
+        seeds = (0,) if len(labels) > 1 else (0, 1)
+    ends = max(len(seeds), len(labels))
+    require(ends >= 2, "seeds", seeds, "at least two, or one with two --labels")
+    if not (len(seeds) in (1, ends) and len(labels) in (0, 1, ends)):
+        raise ConfigError(
+            f"There are {len(seeds)} seeds and {len(labels)} labels; give as many"
+            " labels as seeds, or one of either."
+        )
+    return seeds * (ends // len(seeds)), labels * (ends // max(1, len(labels)))
+
+
 def _draw(
-    generator: Generator, num_images: int, seed: int, truncation: float, scale: Scale
+    generator: Generator,
+    num_images: int,
+    seed: int,
+    truncation: float,
+    label: int | None,
+    scale: Scale,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields batches of the chosen scales and shows a progress bar."""
     done = 0
     with console.progress("Generating", num_images) as report:
-        for pyramid in generator.stream(num_images, seed, truncation):
+        for pyramid in generator.stream(num_images, seed, truncation, label):
             yield scales.choose(pyramid, scale)
             done += len(pyramid[0])
             report(done)
@@ -259,3 +326,25 @@ def _load(examples: pathlib.Path, num_images: int) -> list[np.ndarray]:
     from msg_modules.data import reading
 
     return list(reading.load_examples(f"{examples}/*", num_images).pyramid(slice(None)))
+
+
+def _load_classes(
+    examples: pathlib.Path, num_images: int, num_classes: int
+) -> list[list[np.ndarray]]:
+    """Returns the largest scale of each class, black where there are too few images."""
+    import numpy as np
+
+    from msg_modules.data import reading
+
+    found = reading.load_examples(f"{examples}/*")
+    if found.labels is None:
+        raise ConfigError(
+            f"The training images in {str(examples)!r} have no labels; omit --by-class"
+            " or --run."
+        )
+    rows = []
+    for label in range(num_classes):
+        chosen = np.flatnonzero(found.labels == label)[:num_images]
+        missing = [(0, num_images - len(chosen)), (0, 0), (0, 0), (0, 0)]
+        rows.append([np.pad(found.largest(chosen), missing, constant_values=-1.0)])
+    return rows

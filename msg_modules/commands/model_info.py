@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msg_modules.common import console
 
+if TYPE_CHECKING:
+    from msg_modules.data.class_spec import ClassSpec
+
 
 def info(model: pathlib.Path) -> None:
-    """Prints a pushed generator's signatures, size, provenance and metrics.
+    """Prints a pushed generator's signatures, classes, size, provenance and metrics.
 
     Args:
       model: Serving directory (its newest version is used), or a version directory.
@@ -19,7 +22,8 @@ def info(model: pathlib.Path) -> None:
     from msg_modules.generator import sampling, saved_models
 
     # Loading checks that the SavedModel is complete.
-    version = sampling.load_generator(model).path
+    generator = sampling.load_generator(model)
+    version = generator.path
     graph = saved_models.read_meta_graph(version)
     files = [path for path in version.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
@@ -29,6 +33,7 @@ def info(model: pathlib.Path) -> None:
     console.say(str(version.resolve()))
     rows = [
         *(("signature", line) for line in saved_models.describe_signatures(graph)),
+        *_describe_classes(generator.classes),
         ("parameters", f"{saved_models.count_weights(version):,}"),
         ("size", f"{size / 1e6:.2f} MB in {len(files)} files"),
         (
@@ -41,6 +46,18 @@ def info(model: pathlib.Path) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         console.say(f"  {name:<{width}}  {value}")
+
+
+def _describe_classes(classes: ClassSpec) -> list[tuple[str, str]]:
+    if not len(classes):
+        return []
+    width = max(len(name) for name in classes.names)
+    return [
+        ("class", f"{number:>3}  {name:<{width}}  {share:.1%} of the training images")
+        for number, (name, share) in enumerate(
+            zip(classes.names, classes.shares, strict=True)
+        )
+    ]
 
 
 def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:

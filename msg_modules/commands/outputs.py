@@ -18,15 +18,16 @@ VIDEO_SUFFIX = ".mp4"
 _MAX_PICTURES = 10_000
 
 
-def check_count(num_images: int) -> None:
-    """Checks the number of images for one picture.
+def check_count(num_images: int, num_classes: int = 1) -> None:
+    """Checks the number of images of each class for one picture.
 
     Raises:
-      ConfigError: If it is not between 1 and 10,000.
+      ConfigError: If there are none, or more than 10,000 altogether.
     """
-    if not 0 < num_images <= _MAX_PICTURES:
+    most = _MAX_PICTURES // num_classes
+    if not 0 < num_images <= most:
         raise ConfigError(
-            f"num_images is {num_images}; it must be between 1 and {_MAX_PICTURES}"
+            f"num_images is {num_images}; it must be between 1 and {most}"
             " for a picture."
         )
 

@@ -45,27 +45,39 @@ class ClassSpec:
         shares = np.bincount(labels, minlength=len(names)) / len(labels)
         return cls(tuple(names), tuple(shares.tolist()))
 
+    def check(self, asked: str) -> None:
+        """Checks that there are classes.
+
+        Args:
+          asked: What needs them, such as `label is 'Bag'`.
+
+        Raises:
+          ConfigError: If there are none.
+        """
+        if not self.names:
+            raise ConfigError(
+                f"{asked}, but the generator is unconditional; omit it, or use a"
+                " generator that was trained on labelled images with"
+                " --model.conditional."
+            )
+
     def find(self, label: str | int) -> int:
         """Returns the number of a class.
 
         Args:
-          label: Its name, upper or lower case, or its number.
+          label: Its name, upper or lower case, or its number, which may be text. A name
+            that is a number wins.
 
         Raises:
           ConfigError: If there is no such class, or there are no classes.
         """
-        if not self.names:
-            raise ConfigError(
-                f"label is {label!r}, but the generator is unconditional; omit it, or"
-                " use a generator that was trained on labelled images with"
-                " --model.conditional."
-            )
-        folded = [name.casefold() for name in self.names]
-        wanted = str(label).casefold()
-        if wanted in folded:
-            return folded.index(wanted)
-        if wanted.isdecimal() and int(wanted) < len(self):
-            return int(wanted)
+        self.check(f"label is {label!r}")
+        if isinstance(label, str):
+            folded = [name.casefold() for name in self.names]
+            if label.casefold() in folded:
+                return folded.index(label.casefold())
+        if str(label).isdecimal() and int(label) < len(self):
+            return int(label)
         raise ConfigError(
             f"label is {label!r}; it must be a number from 0 to {len(self) - 1} or one"
             f" of {', '.join(self.names)}."

@@ -15,7 +15,6 @@ from msg_modules.common.asgi import ErrorsAnswered
 from msg_modules.common.errors import ConfigError
 from msg_modules.explorer import views
 from msg_modules.explorer.real_images import RealImages
-from msg_modules.generator.latents import draw_latents, interpolate_latents
 from msg_modules.generator.sampling import Generator
 from msg_modules.pictures import scales, sheets
 
@@ -31,6 +30,7 @@ _Seed = Annotated[int, Query(ge=-(2**63), lt=2**63)]
 _Count = Annotated[int, Query(ge=1, le=_MAX_IMAGES)]
 _Steps = Annotated[int, Query(ge=2, le=_MAX_STEPS)]
 _Truncation = Annotated[float, Query(ge=0, le=1)]
+_Label = Annotated[int | None, Query(ge=0)]
 
 
 def create_app(
@@ -40,7 +40,8 @@ def create_app(
 
     Args:
       generator: The generator to explore.
-      directions: float32 `[num_directions, latent_dim]`, orthonormal.
+      directions: float32 `[num_directions, latent_dim + num_classes]`, orthonormal; 0
+        for classes.
       real: Its training images; None if no run was given.
     """
     app = FastAPI(title="MSG-GAN explorer", docs_url=None, redoc_url=None)
@@ -59,15 +60,15 @@ def create_app(
     async def wrong(request: Request, error: ConfigError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 400)
 
-    def parse(latent: str) -> np.ndarray:
-        return generator.check_latents([latent.split(",")])
+    def parse(code: str) -> np.ndarray:
+        return generator.check_codes([code.split(",")])
 
     def walk(start: str, end: str, steps: int) -> np.ndarray:
-        return interpolate_latents(parse(start)[0], parse(end)[0], steps)
+        return generator.interpolate_codes(parse(start)[0], parse(end)[0], steps)
 
-    def show(latents: np.ndarray) -> dict[str, Any]:
-        images = generator.generate(latents)[-1]
-        return {"latents": latents.tolist(), "images": views.to_data_uris(images)}
+    def show(codes: np.ndarray) -> dict[str, Any]:
+        images = generator.generate(codes)[-1]
+        return {"codes": codes.tolist(), "images": views.to_data_uris(images)}
 
     @app.get("/about")
     def about() -> dict[str, Any]:
@@ -75,51 +76,60 @@ def create_app(
         return {
             "model": str(generator.path),
             "sizes": generator.images.sizes,
+            "latent_dim": generator.latent_dim,
+            "classes": generator.classes.names,
             "directions": directions.tolist(),
             "map_ticks": views.MAP_TICKS.tolist(),
             "num_real": 0 if real is None else len(real),
         }
 
     @app.get("/samples")
-    def samples(num_images: _Count, seed: _Seed, truncation: _Truncation) -> Any:
-        """Returns the images of a seed and their latents."""
-        return show(draw_latents(num_images, generator.latent_dim, seed, truncation))
+    def samples(
+        num_images: _Count, seed: _Seed, truncation: _Truncation, label: _Label = None
+    ) -> Any:
+        """Returns the images of a seed and their codes."""
+        return show(generator.draw_codes(num_images, seed, truncation, label))
 
     @app.get("/samples.png")
     def samples_png(
-        num_images: _Count, seed: _Seed, truncation: _Truncation, scale: scales.Scale
+        num_images: _Count,
+        seed: _Seed,
+        truncation: _Truncation,
+        scale: scales.Scale,
+        label: _Label = None,
     ) -> Response:
         """Returns the sheet of a seed, identical to that of `msg-gan sample`."""
-        pyramid = scales.choose(generator.sample(num_images, seed, truncation), scale)
+        drawn = generator.sample(num_images, seed, truncation, label)
+        pyramid = scales.choose(drawn, scale)
         return _png(sheets.pyramid_sheet(pyramid, sheets.count_columns(num_images)))
 
     @app.get("/image")
-    def image(latent: str) -> dict[str, list[str]]:
+    def image(code: str) -> dict[str, list[str]]:
         """Returns an image at all scales, smallest first."""
-        pyramid = generator.generate(parse(latent))
+        pyramid = generator.generate(parse(code))
         return {"scales": [views.to_data_uris(scale)[0] for scale in pyramid]}
 
     @app.get("/image.png")
-    def image_png(latent: str) -> Response:
+    def image_png(code: str) -> Response:
         """Returns a picture of an image at all scales, side by side."""
-        return _png(views.scales_beside(generator.generate(parse(latent))))
+        return _png(views.scales_beside(generator.generate(parse(code))))
 
     @app.get("/map")
-    def plane(latent: str, across: int, up: int) -> dict[str, str]:
-        """Returns a picture of the plane spanned by two directions at a latent."""
+    def plane(code: str, across: int, up: int) -> dict[str, str]:
+        """Returns a picture of the plane spanned by two directions at a code."""
         if not {across, up} <= set(range(len(directions))):
             raise ConfigError(
                 f"across and up are {across} and {up}; they must be between 0 and"
                 f" {len(directions) - 1}."
             )
         drawn = views.draw_map(
-            generator, parse(latent)[0], directions[across], directions[up]
+            generator, parse(code)[0], directions[across], directions[up]
         )
         return {"image": views.to_data_uri(drawn)}
 
     @app.get("/walk")
     def walk_images(start: str, end: str, steps: _Steps) -> Any:
-        """Returns images along the great circle between two latents, with latents."""
+        """Returns images along the way between two codes, with their codes."""
         return show(walk(start, end, steps))
 
     @app.get("/walk.png")
@@ -147,9 +157,9 @@ def _show_real_images(
     parse: Callable[[str], np.ndarray],
 ) -> None:
     @app.get("/neighbours")
-    def neighbours(latent: str) -> dict[str, list[Any]]:
+    def neighbours(code: str) -> dict[str, list[Any]]:
         """Returns the training images nearest to an image, and their differences."""
-        found = real.nearest(generator.generate(parse(latent))[-1][0])
+        found = real.nearest(generator.generate(parse(code))[-1][0])
         return {
             "images": views.to_data_uris(found.images),
             "differences": found.differences.tolist(),

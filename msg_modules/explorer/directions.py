@@ -6,7 +6,6 @@ import numpy as np
 import sklearn.decomposition
 
 from msg_modules.common.errors import RunError
-from msg_modules.generator.latents import draw_latents
 from msg_modules.generator.sampling import Generator
 
 _NUM_IMAGES = 2048
@@ -22,28 +21,35 @@ def find_directions(generator: Generator, most: int = 8) -> np.ndarray:
     orthonormalized in order, so that latents have unique coordinates, which are
     standard normal for standard normal latents.
 
+    With a conditional generator, the mean image of its class is first subtracted from
+    each image: latents do not choose the class.
+
     Args:
       generator: The generator.
       most: Maximum number of directions; there are at most `latent_dim`.
 
     Returns:
-      float32 `[num_directions, latent_dim]`, the strongest change first.
+      float32 `[num_directions, latent_dim + num_classes]`, the strongest change first;
+      0 for classes.
 
     Raises:
       RunError: If generated images have NaN or infinite values.
     """
-    latents = draw_latents(_NUM_IMAGES, generator.latent_dim)
-    images = generator.generate(latents)[-1].reshape(_NUM_IMAGES, -1)
+    codes = generator.draw_codes(_NUM_IMAGES)
+    latents, classes = np.split(codes, [generator.latent_dim], axis=1)
+    images = generator.generate(codes)[-1].reshape(_NUM_IMAGES, -1)
     if not np.all(np.isfinite(images)):
         raise RunError(
             f"The generator in {str(generator.path)!r} produces NaN or infinite values;"
             " use another version."
         )
+    means = classes.T @ images / np.maximum(1, classes.sum(0))[:, None]
     count = min(most, generator.latent_dim)
     pca = sklearn.decomposition.PCA(count, random_state=0)
-    components = pca.fit_transform(images)
+    components = pca.fit_transform(images - classes @ means)
     regression, *_ = np.linalg.lstsq(components, latents, rcond=None)
     directions = np.linalg.qr(regression.T)[0].T
     # The QR factorization may flip the sign of a direction.
     flipped = np.sum(directions * regression, axis=1, keepdims=True) < 0
-    return np.where(flipped, -directions, directions).astype(np.float32)
+    directions = np.where(flipped, -directions, directions).astype(np.float32)
+    return np.pad(directions, [(0, 0), (0, classes.shape[1])])

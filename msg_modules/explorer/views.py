@@ -74,9 +74,9 @@ def draw_map(
 
     Args:
       generator: The generator.
-      centre: float32 `[latent_dim]`, the latent in the middle.
-      across: float32 `[latent_dim]`, the direction from left to right.
-      up: float32 `[latent_dim]`, the direction from bottom to top.
+      centre: float32 `[latent_dim + num_classes]`, the code in the middle.
+      across: float32 of the same shape, the direction from left to right.
+      up: float32 of the same shape, the direction from bottom to top.
 
     Returns:
       A picture with an image for each pair of `MAP_TICKS`, without gaps.

@@ -17,9 +17,9 @@ def to_onnx(version: pathlib.Path) -> bytes:
       version: A version directory.
 
     Returns:
-      The ONNX model: `latents` float32 `[N, latent_dim]` -> the images of all sizes,
-      `image_<size>`. There is no `sample`, which depends on TensorFlow's random
-      numbers.
+      The ONNX model: `latents` float32 `[N, latent_dim]`, and `labels` int64 `[N]` if
+      the generator is conditional -> the images of all sizes, `image_<size>`. There is
+      no `sample`, which depends on TensorFlow's random numbers.
 
     Raises:
       ConfigError: If there is no generator, or the extra `onnx` is not installed.
@@ -40,7 +40,8 @@ def to_litert(version: pathlib.Path, batch_size: int = 1) -> bytes:
 
     Returns:
       The LiteRT model, with the signature `serving_default`: `latents` float32
-      `[batch_size, latent_dim]` -> the images of all sizes, `image_<size>`.
+      `[batch_size, latent_dim]`, and `labels` int64 `[batch_size]` if the generator is
+      conditional -> the images of all sizes, `image_<size>`.
 
     Raises:
       ConfigError: If there is no generator.
@@ -54,11 +55,22 @@ def to_litert(version: pathlib.Path, batch_size: int = 1) -> bytes:
 def _function(
     generator: sampling.Generator, batch_size: int | None
 ) -> tf.types.experimental.PolymorphicFunction:
+    signature = generator.model.signatures["serving_default"]
     latents = tf.TensorSpec([batch_size, generator.latent_dim], tf.float32, "latents")
+    labels = tf.TensorSpec([batch_size], tf.int64, "labels")
+    num_classes = len(generator.classes)
+
+    def choose(images: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {key: images[key] for key in generator.images.shapes}
 
     @tf.function(input_signature=[latents])
     def draw(latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        images = generator.model.signatures["serving_default"](latents=latents)
-        return {key: images[key] for key in generator.images.shapes}
+        return choose(signature(latents=latents))
 
-    return draw
+    @tf.function(input_signature=[latents, labels])
+    def draw_classes(latents: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        # In ONNX, an index of -1 is the last one; this is refused, as in TensorFlow.
+        refused = tf.where(labels < 0, tf.constant(num_classes, tf.int64), labels)
+        return choose(signature(latents=latents, labels=refused))
+
+    return draw_classes if num_classes else draw

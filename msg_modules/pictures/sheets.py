@@ -20,6 +20,7 @@ _BACKGROUND = 96
 _SECONDS_OF_ANIMATION = 8.0
 _REAL_NAME = "real.png"
 _CAPTION_HEIGHT = 30
+_CAPTION_MARGIN = 8
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -83,11 +84,8 @@ def side_by_side(
     """Places pictures side by side, each below its caption."""
     width = sum(picture.width for picture in pictures)
     height = max(picture.height for picture in pictures)
-    mode = pictures[0].mode
-    background = PIL.Image.new("L", [width, height + _CAPTION_HEIGHT], _BACKGROUND)
-    sheet = background.convert(mode)
-    draw = PIL.ImageDraw.Draw(sheet)
-    font = PIL.ImageFont.load_default(size=_CAPTION_HEIGHT * 2 // 3)
+    sheet = _blank(width, height + _CAPTION_HEIGHT, pictures[0].mode)
+    draw, font = PIL.ImageDraw.Draw(sheet), _caption_font()
     left = 0
     for picture, caption in zip(pictures, captions, strict=True):
         middle = (left + picture.width // 2, _CAPTION_HEIGHT // 2)
@@ -95,6 +93,34 @@ def side_by_side(
         sheet.paste(picture, (left, _CAPTION_HEIGHT))
         left += picture.width
     return sheet
+
+
+def one_below_another(
+    pictures: Sequence[PIL.Image.Image], captions: Sequence[str]
+) -> PIL.Image.Image:
+    """Places pictures one below the other, each to the right of its caption."""
+    font = _caption_font()
+    widest = max(font.getlength(caption) for caption in captions)
+    left = round(widest) + 2 * _CAPTION_MARGIN
+    width = left + max(picture.width for picture in pictures)
+    height = sum(picture.height for picture in pictures)
+    sheet = _blank(width, height, pictures[0].mode)
+    draw = PIL.ImageDraw.Draw(sheet)
+    top = 0
+    for picture, caption in zip(pictures, captions, strict=True):
+        end = (left - _CAPTION_MARGIN, top + picture.height // 2)
+        draw.text(end, caption, fill="white", font=font, anchor="rm")
+        sheet.paste(picture, (left, top))
+        top += picture.height
+    return sheet
+
+
+def _blank(width: int, height: int, mode: str) -> PIL.Image.Image:
+    return PIL.Image.new("L", (width, height), _BACKGROUND).convert(mode)
+
+
+def _caption_font() -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
+    return PIL.ImageFont.load_default(size=_CAPTION_HEIGHT * 2 // 3)
 
 
 def save_image(image: PIL.Image.Image, path: pathlib.Path, **options: Any) -> None:

@@ -31,8 +31,9 @@ def draw_pictures(
 
     Returns:
       `real`, and if there is a generator: `generated` (all scales stacked),
-      `interpolation` (each row between two latents) and `neighbours` (generated
-      images, and below each its nearest training image in pixels and in features).
+      `interpolation` (rows between the first generated images) and `neighbours`
+      (generated images, and below each its nearest training image in pixels and in
+      features).
     """
     pictures = {"real": pyramid_sheet(yardstick.shown, _COLUMNS)}
     if generator is None:
@@ -40,12 +41,10 @@ def draw_pictures(
     num_images = len(yardstick.shown[-1])
     drawn = [quantise(scale) for scale in generator.sample(num_images, seed)]
     pictures["generated"] = pyramid_sheet(drawn, _COLUMNS)
-    ends = np.random.default_rng(seed).normal(
-        size=[_NUM_STRIPS + 1, generator.latent_dim]
-    )
+    ends = generator.draw_codes(_NUM_STRIPS + 1, seed)
     strips = [
         generator.interpolate(start, end, _STEPS)[-1]
-        for start, end in itertools.pairwise(ends.astype(np.float32))
+        for start, end in itertools.pairwise(ends)
     ]
     pictures["interpolation"] = pyramid_sheet([np.concatenate(strips)], _STEPS)
     if len(generator.classes):

@@ -19,10 +19,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from msg_modules.common.asgi import ErrorsAnswered
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ServeLimits, require
-from msg_modules.generator.latents import draw_latents
 from msg_modules.generator.sampling import Generator
 from msg_modules.pictures import scales, sheets
-from msg_modules.serving import protocol
+from msg_modules.serving import predicting, protocol
 from msg_modules.serving.batching import Batcher
 from msg_modules.serving.instruments import Figures, Observed
 from msg_modules.serving.limits import Limited
@@ -107,12 +106,15 @@ def create_app(
     @app.post(_MODEL + ":predict")
     @app.post(_VERSION + ":predict", include_in_schema=False)
     async def predict(
-        name: str, request: protocol.PredictRequest, version: str | None = None
+        name: str, request: predicting.PredictRequest, version: str | None = None
     ) -> Response:
-        """Generates images from latents or, with signature `sample`, from a seed."""
+        """Generates images from latents or, with signature `sample`, from a seed.
+
+        A conditional generator takes labels as well.
+        """
         found = find(name, version)
-        latents = protocol.to_latents(request, found.generator, limits.max_images)
-        pyramid = await batcher.generate(found.generator.generate, latents)
+        codes = predicting.to_codes(request, found.generator, limits.max_images)
+        pyramid = await batcher.generate(found.generator.generate, codes)
         content = protocol.to_json(pyramid, is_row=request.instances is not None)
         return Response(content, media_type="application/json")
 
@@ -132,14 +134,18 @@ def create_app(
         num_images: int = 1,
         scale: scales.Scale = "all",
         truncation: _Truncation = 1.0,
+        label: str | None = None,
     ) -> Response:
-        """Returns a picture of the images of a seed."""
+        """Returns a picture of the images of a seed, or of a seed and a class.
+
+        The label is the name or number of a class.
+        """
         wanted = f"between 1 and {limits.max_images}"
         require(0 < num_images <= limits.max_images, "num_images", num_images, wanted)
         found = model.current
-        latents = draw_latents(num_images, found.generator.latent_dim, seed, truncation)
+        codes = found.generator.draw_codes(num_images, seed, truncation, label)
         pyramid = scales.choose(
-            await batcher.generate(found.generator.generate, latents), scale
+            await batcher.generate(found.generator.generate, codes), scale
         )
         columns = sheets.count_columns(num_images)
         picture = await asyncio.to_thread(sheets.pyramid_sheet, pyramid, columns)
@@ -177,9 +183,7 @@ def _answer_errors_like_tensorflow_serving(app: FastAPI) -> None:
     async def malformed(
         request: Request, error: RequestValidationError
     ) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return answer(400, f"{place}: {first['msg']}")
+        return answer(400, protocol.explain(error.errors()))
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(request: Request, error: StarletteHTTPException) -> JSONResponse:

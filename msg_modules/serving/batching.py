@@ -21,7 +21,7 @@ _THREADS = 2
 
 class _Request(NamedTuple):
     draw: Draw
-    latents: np.ndarray
+    codes: np.ndarray
     pyramid: asyncio.Future[Pyramid]
 
 
@@ -54,15 +54,15 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    async def generate(self, draw: Draw, latents: np.ndarray) -> Pyramid:
+    async def generate(self, draw: Draw, codes: np.ndarray) -> Pyramid:
         """Generates images, batched with other requests that use the same function.
 
         Args:
-          draw: Latents -> pyramid; called in a thread.
-          latents: `[num_images, latent_dim]`, the input of `draw`.
+          draw: Codes -> pyramid; called in a thread.
+          codes: `[num_images, code_dim]`, the input of `draw`.
         """
         pyramid = self._loop.create_future()
-        self._waiting.put(_Request(draw, latents, pyramid))
+        self._waiting.put(_Request(draw, codes, pyramid))
         return await pyramid
 
     async def close(self) -> None:
@@ -90,7 +90,7 @@ class Batcher:
         return True
 
     def _gather(self, first: _Request) -> list[_Request]:
-        batch, count = [first], len(first.latents)
+        batch, count = [first], len(first.codes)
         until = time.monotonic()
         if self._waiting.empty():
             until += self._wait_seconds
@@ -104,14 +104,14 @@ class Batcher:
                 self._waiting.put(None)
                 break
             batch.append(request)
-            count += len(request.latents)
+            count += len(request.codes)
         return batch
 
     def _answer(self, draw: Draw, batch: list[_Request]) -> None:
         try:
-            latents = np.concatenate([request.latents for request in batch])
-            self._observe(len(latents))
-            pyramid = draw(latents)
+            codes = np.concatenate([request.codes for request in batch])
+            self._observe(len(codes))
+            pyramid = draw(codes)
         except Exception as e:
             # Any error fails these requests only, not the server.
             self._loop.call_soon_threadsafe(_fail, batch, e)
@@ -128,7 +128,7 @@ def _fail(batch: list[_Request], error: Exception) -> None:
 def _hand_out(batch: list[_Request], pyramid: Pyramid) -> None:
     start = 0
     for request in batch:
-        end = start + len(request.latents)
+        end = start + len(request.codes)
         if not request.pyramid.done():
             request.pyramid.set_result(tuple(scale[start:end] for scale in pyramid))
         start = end

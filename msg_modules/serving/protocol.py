@@ -5,60 +5,19 @@ https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import orjson
 from google.protobuf import json_format
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-from msg_modules.common.errors import ConfigError
-from msg_modules.configs import require
 from msg_modules.data.image_spec import image_key
-from msg_modules.generator.latents import draw_latents
-from msg_modules.generator.sampling import Generator
-
-Latents = list[float]
 
 _CONTENT_TYPE = b"content-type"
-
-
-class _Part(BaseModel):
-    # Keys that are not known are ignored, as TensorFlow Serving does.
-    model_config = ConfigDict(strict=True)
-
-
-class LatentsInstance(_Part):
-    """Latents of an image in row format."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    latents: Latents
-
-
-class LatentsInputs(_Part):
-    """Latents of all images in column format."""
-
-    latents: list[Latents]
-
-
-class SampleInputs(_Part):
-    """Inputs of the signature `sample`."""
-
-    num_images: int
-    seed: int
-
-
-class PredictRequest(_Part):
-    """A predict request: `instances` in row format, `inputs` in column format."""
-
-    signature_name: Literal["serving_default", "sample", ""] = ""
-    """Empty for `serving_default`."""
-
-    instances: list[Latents] | list[LatentsInstance] | None = None
-    inputs: list[Latents] | LatentsInputs | SampleInputs | None = None
 
 
 class AnyContentType:
@@ -82,44 +41,10 @@ class Refusal(BaseModel):
     error: str
 
 
-def to_latents(
-    request: PredictRequest, generator: Generator, max_images: int
-) -> np.ndarray:
-    """Extracts or draws the latents of a request.
-
-    Args:
-      request: A parsed request.
-      generator: The generator that will take the latents.
-      max_images: Maximum number of images per request.
-
-    Returns:
-      float32 `[num_images, latent_dim]`.
-
-    Raises:
-      ConfigError: If the request does not match its signature or the generator.
-    """
-    if (request.instances is None) == (request.inputs is None):
-        raise ConfigError("A request must have either 'instances' or 'inputs'.")
-    inputs = request.inputs
-    if (request.signature_name == "sample") != isinstance(inputs, SampleInputs):
-        raise ConfigError(
-            "The signature 'sample' takes inputs {'num_images': N, 'seed': S};"
-            " 'serving_default' takes latents."
-        )
-    wanted = f"between 1 and {max_images}"
-    if isinstance(inputs, SampleInputs):
-        count = inputs.num_images
-        require(0 < count <= max_images, "num_images", count, wanted)
-        return draw_latents(count, generator.latent_dim, inputs.seed)
-    rows = inputs.latents if isinstance(inputs, LatentsInputs) else inputs
-    if request.instances is not None:
-        rows = [
-            row.latents if isinstance(row, LatentsInstance) else row
-            for row in request.instances
-        ]
-    assert rows is not None
-    require(0 < len(rows) <= max_images, "The number of latents", len(rows), wanted)
-    return generator.check_latents(rows)
+def explain(errors: Sequence[Any]) -> str:
+    """Returns the place and the reason of the first validation error."""
+    place = ".".join(str(part) for part in errors[0]["loc"])
+    return f"{place}: {errors[0]['msg']}"
 
 
 def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:

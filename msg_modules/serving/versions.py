@@ -110,5 +110,5 @@ class ServedModel:
 def _load(path: pathlib.Path) -> Version:
     generator = load_generator(path)
     # Warm up: the first call is slow.
-    generator.generate(np.zeros([1, generator.latent_dim], np.float32))
+    generator.generate(np.zeros([1, generator.code_dim], np.float32))
     return Version(generator)

@@ -21,10 +21,14 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
+from specs import FASHION
 
 from msg_modules.data import reading
-from msg_modules.generator import latents, sampling
+from msg_modules.data.class_spec import ClassSpec
+from msg_modules.gan import networks
+from msg_modules.generator import export, sampling
 from msg_modules.pictures import sheets
 from msg_modules.runs import layout
 
@@ -39,16 +43,16 @@ def generator(pipeline: Pipeline) -> sampling.Generator:
 
 
 @pytest.fixture
-def start(pipeline: Pipeline) -> Iterator[Callable[..., subprocess.Popen]]:
-    """A function that starts the command with further flags."""
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """A function that starts the command with a model and further flags."""
     processes: list[subprocess.Popen] = []
 
-    def start(*flags: str) -> subprocess.Popen:
+    def start(model: pathlib.Path, *flags: str) -> subprocess.Popen:
         code = "import sys; from msg_modules import cli; sys.exit(cli.main())"
-        model = ["--model", str(pipeline.root / "serving"), "--port", "0"]
+        model_flags = ["--model", str(model), "--port", "0"]
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-c", code, "explore", *model, *flags],
+                [sys.executable, "-c", code, "explore", *model_flags, *flags],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -133,13 +137,16 @@ def test_a_person_explores(
     browser: webdriver.Chrome,
     downloads: pathlib.Path,
 ) -> None:
-    process = start("--run", str(pipeline.root))
+    process = start(pipeline.root / "serving", "--run", str(pipeline.root))
     page = Page(browser, _read_url(process))
 
-    # The page opens with the samples of a seed, of which the first one is picked.
+    # The page opens with the samples of a seed, of which the first one is picked. An
+    # unconditional generator has no classes to choose from.
+    assert not page.find("label").is_displayed()
+    assert not page.find("class").is_displayed()
     page.wait_until(lambda: len(page.gallery("sample-images")) == 48)
     page.wait_until(lambda: page.source("scale-2"))
-    latent = latents.draw_latents(48, generator.latent_dim, 0)[0]
+    latent = generator.draw_codes(48, 0)[0]
     _assert_shows(page, generator.generate([latent]))
 
     # A slider moves, and all scales of the picture change with it.
@@ -240,12 +247,120 @@ def test_a_person_explores(
 
 @pytest.mark.slow
 def test_without_a_run_it_says_how_real_images_are_shown(
-    start: Callable[..., subprocess.Popen], browser: webdriver.Chrome
+    pipeline: Pipeline,
+    start: Callable[..., subprocess.Popen],
+    browser: webdriver.Chrome,
 ) -> None:
-    page = Page(browser, _read_url(start()))
+    page = Page(browser, _read_url(start(pipeline.root / "serving")))
 
     page.wait_until(lambda: page.source("scale-2"))
     page.find("tab-real").click()
 
     assert "--run output/quickstart" in page.find("real").text
     assert browser.get_log("browser") == []
+
+
+def test_a_person_explores_classes(
+    start: Callable[..., subprocess.Popen],
+    browser: webdriver.Chrome,
+    downloads: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    network, _ = networks.build("compact", 8, FASHION, num_classes=3)
+    classes = ClassSpec(("Bag", "Ankle boot", "T-shirt/top"), (0.1, 0.6, 0.3))
+    export.export(network, 8, str(tmp_path / "serving" / "4"), classes)
+    generator = sampling.load_generator(tmp_path / "serving")
+    page = Page(browser, _read_url(start(tmp_path / "serving")))
+
+    # The classes that the seed draws; each image says which one it has.
+    page.wait_until(lambda: len(page.gallery("sample-images")) == 48)
+    page.wait_until(lambda: page.source("scale-2"))
+    codes = generator.draw_codes(48, 0)
+    _assert_shows(page, generator.generate(codes[:1]))
+    name = classes.names[codes[0, 8:].argmax()]
+    assert page.find("name").text == f"seed 0, image 1, {name}"
+    assert Select(page.find("class")).first_selected_option.text == name
+    latents = codes[0, :8]
+
+    # Samples of one class.
+    Select(page.find("label")).select_by_visible_text("Ankle boot")
+    wanted = generator.sample(48, 0, label="Ankle boot")[-1]
+    for place in (0, 47):
+        page.wait_until(
+            lambda place=place: np.allclose(
+                _pixels(page.gallery("sample-images")[place]),
+                (wanted[place, ..., 0] + 1) * 127.5,
+                rtol=0,
+                atol=0.6,
+            )
+        )
+    path = page.download("download-samples", downloads)
+    assert path.name == "seed-0-Ankle-boot.png"
+    np.testing.assert_allclose(
+        np.asarray(PIL.Image.open(path)).astype(int),
+        np.asarray(sheets.pyramid_sheet([wanted], 8)),
+        atol=1,
+    )
+
+    # The selected image in each of the classes; its sliders stay.
+    before = page.coordinates()
+    for number in (0, 2):
+        Select(page.find("class")).select_by_index(number + 1)
+        code = np.concatenate([latents, np.eye(3, dtype=np.float32)[number]])
+        _assert_shows(page, generator.generate([code]))
+        assert page.find("name").text.endswith(f", edited, {classes.names[number]}")
+    np.testing.assert_allclose(page.coordinates(), before, atol=1e-5)
+    slider = page.find("slider-0")
+    page.after(lambda: slider.send_keys(*[Keys.ARROW_RIGHT] * 10))
+    directions = np.array(requests.get(f"{page.url}/about").json()["directions"])
+    assert directions.shape == (NUM_SLIDERS, 11)
+    assert not np.any(directions[:, 8:])
+    moved = (page.coordinates() - before)[0] * directions[0]
+    _assert_shows(page, generator.generate([code + moved]))
+
+    # The map is of this class.
+    page.find("tab-map").click()
+    page.wait_until(lambda: page.source("plane-image"))
+    corner = [coordinate * axis for coordinate, axis in zip(
+        (page.coordinates() * [0, 0, 1, 1, 1, 1, 1, 1]), directions, strict=True
+    )]  # fmt: skip
+    centre = np.sum(corner, axis=0)
+    centre[8:] = code[8:]
+    page.wait_until(
+        lambda: np.allclose(
+            _pixels(page.source("plane-image"))[6 * 28 : 7 * 28, 6 * 28 : 7 * 28],
+            (generator.generate([centre])[-1][0, ..., 0] + 1) * 127.5,
+            rtol=0,
+            atol=0.6,
+        )
+    )
+
+    # From this class to another one, with the mixtures in between.
+    page.find("use-a").click()
+    Select(page.find("class")).select_by_visible_text("Bag")
+    page.find("use-b").click()
+    page.wait_until(lambda: len(page.gallery("walk-images")) == 16)
+    assert page.find("name-a").text.endswith("T-shirt/top")
+    assert page.find("name-b").text.endswith("Bag")
+    start_code = code + moved
+    end_code = np.concatenate([start_code[:8], [1, 0, 0]])
+    way = generator.interpolate_codes(start_code, end_code, 16)
+    images = generator.generate(way)[-1]
+    for step in (0, 5, 15):
+        page.wait_until(
+            lambda step=step: np.allclose(
+                _pixels(page.gallery("walk-images")[step]),
+                (images[step, ..., 0] + 1) * 127.5,
+                rtol=0,
+                atol=0.6,
+            )
+        )
+    page.find("walk-images").find_elements(By.TAG_NAME, "button")[5].click()
+    mixture = "67% T-shirt/top + 33% Bag"
+    page.wait_until(lambda: page.find("name").text == f"step 6 from A to B, {mixture}")
+    assert Select(page.find("class")).first_selected_option.text == mixture
+    _assert_shows(page, generator.generate(way[5:6]))
+    assert browser.get_log("browser") == []
+    assert browser.execute_script(
+        "return document.documentElement.scrollWidth <= window.innerWidth"
+    )

@@ -15,6 +15,7 @@ from stripes import make_stripes, stripes_classifier  # noqa: F401
 from msg_modules.configs import ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
+    import keras
     from server_process import Server
 
     from msg_modules.data.examples import Examples
@@ -131,6 +132,39 @@ def pushed(serving_dir: pathlib.Path) -> Generator:
     from msg_modules.generator import sampling
 
     return sampling.load_generator(serving_dir)
+
+
+@pytest.fixture(scope="session")
+def conditional_network() -> keras.Model:
+    """A fresh generator of images of three classes: codes -> pyramid."""
+    from specs import FASHION
+
+    from msg_modules.gan import networks
+
+    generator, _ = networks.build("compact", 8, FASHION, num_classes=3)
+    return generator
+
+
+@pytest.fixture(scope="session")
+def conditional_dir(
+    conditional_network: keras.Model, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """A serving directory with the conditional generator as version 8."""
+    from msg_modules.data.class_spec import ClassSpec
+    from msg_modules.generator import export
+
+    directory = tmp_path_factory.mktemp("conditional")
+    classes = ClassSpec(("Bag", "Ankle boot", "T-shirt/top"), (0.1, 0.6, 0.3))
+    export.export(conditional_network, 8, str(directory / "8"), classes)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def conditional(conditional_dir: pathlib.Path) -> Generator:
+    """The generator of `conditional_dir`."""
+    from msg_modules.generator import sampling
+
+    return sampling.load_generator(conditional_dir)
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,30 @@
-// The state of the page is one latent, initially that of the selected image.
+// The state of the page is one code, initially that of the selected image: latents, and
+// class weights if the generator is conditional.
 
 const element = (id) => document.getElementById(id);
 const about = await (await fetch("about")).json();
-const { directions, sizes, map_ticks: ticks } = about;
+const { classes, directions, latent_dim: latentDim, sizes, map_ticks: ticks } = about;
 const edge = 1.5 * ticks.at(-1) - 0.5 * ticks.at(-2); // half a tile beyond the last tick
 
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const add = (a, b, factor) => a.map((value, i) => value + factor * b[i]);
-const spell = (latent) => latent.map((value) => +value.toFixed(5)).join(",");
+const spell = (code) => code.map((value) => +value.toFixed(5)).join(",");
 const address = (path, values) => `${path}?${new URLSearchParams(values)}`;
 
-let picked; // {latent, name, image}: the selected image
-let latent; // its latent, as edited with the sliders
+let picked; // {code, name, image}: the selected image
+let code; // its code, as edited with the sliders
 let ends = {}; // a and b, as `picked`
 let tab = "samples";
+
+/** Describes the class of a code; empty if the generator is unconditional. */
+function describeClass(code) {
+  const shares = classes.map((name, k) => [code[latentDim + k], name])
+    .filter(([weight]) => weight >= 0.005).sort(([a], [b]) => b - a);
+  if (shares.length === 1) return shares[0][1];
+  return shares.map(([weight, name]) => `${(100 * weight).toFixed(0)}% ${name}`).join(" + ");
+}
+
+const describe = ({ code, name }) => [name, describeClass(code)].filter(Boolean).join(", ");
 
 /** Returns a function that fetches a URL and shows the response. During a request, only the
  * last of the URLs requested meanwhile is kept. */
@@ -80,24 +91,25 @@ const showScales = latest(({ scales }) => {
 
 function pick(chosen) {
   picked = chosen;
-  latent = chosen.latent;
+  code = chosen.code;
   update();
 }
 
 function currentPick() {
-  return { latent, name: element("name").textContent, image: element(`scale-${sizes.length - 1}`).src };
+  const name = picked.name + (code === picked.code ? "" : ", edited");
+  return { code, name, image: element(`scale-${sizes.length - 1}`).src };
 }
 
 function update() {
-  const isMoved = latent !== picked.latent;
-  element("name").textContent = picked.name + (isMoved ? ", edited" : "");
-  element("back").disabled = !isMoved;
+  element("name").textContent = describe(currentPick());
+  element("back").disabled = code === picked.code;
+  updateClass();
   directions.forEach((direction, k) => {
-    const value = dot(latent, direction);
+    const value = dot(code, direction);
     element(`slider-${k}`).value = value;
     element(`value-${k}`).value = value.toFixed(2).replace("-", "−");
   });
-  const url = { latent: spell(latent) };
+  const url = { code: spell(code) };
   showScales(address("image", url));
   element("download-image").href = address("image.png", url);
   element("download-image").download = `${fileName(element("name").textContent)}.png`;
@@ -109,7 +121,7 @@ const fileName = (text) => text.replaceAll(/[^a-z0-9]+/gi, "-");
 element("back").onclick = () => pick(picked);
 
 function move(k, value) {
-  latent = add(latent, directions[k], value - dot(latent, directions[k]));
+  code = add(code, directions[k], value - dot(code, directions[k]));
 }
 
 directions.forEach((_, k) => {
@@ -125,17 +137,44 @@ directions.forEach((_, k) => {
   for (const id of ["across", "up"]) element(id).add(new Option(`slider ${k + 1}`, k));
 });
 
+// Class
+
+classes.forEach((name, k) => {
+  for (const id of ["class", "label"]) element(id).add(new Option(name, k));
+});
+for (const part of document.querySelectorAll(".conditional")) part.hidden = !classes.length;
+
+function updateClass() {
+  const weights = code.slice(latentDim), mixture = element("mixture");
+  element("class").value = weights.indexOf(1);
+  mixture.hidden = weights.includes(1);
+  mixture.textContent = describeClass(code);
+  mixture.selected = !mixture.hidden;
+}
+
+element("class").onchange = () => {
+  const chosen = +element("class").value;
+  code = [...code.slice(0, latentDim), ...classes.map((_, k) => +(k === chosen))];
+  update();
+};
+
 // Samples
 
 function seedAndCount() {
   const seed = Math.trunc(Math.max(0, element("seed").valueAsNumber || 0));
-  return { num_images: element("count").value, seed, truncation: element("truncation").value };
+  const label = element("label").value;
+  return {
+    num_images: element("count").value, seed, truncation: element("truncation").value,
+    ...(label && { label }),
+  };
 }
 
 const showSamples = latest((answer, url) => {
   const seed = new URL(url, location).searchParams.get("seed");
   const choose = (i) => ({
-    latent: answer.latents[i], name: `seed ${seed}, image ${i + 1}`, image: answer.images[i],
+    code: answer.codes[i],
+    name: `seed ${seed}, image ${i + 1}`,
+    image: answer.images[i],
   });
   element("sample-images").classList.toggle("many", answer.images.length > 48);
   showGallery("sample-images", answer.images, (i) => pick(choose(i)));
@@ -152,11 +191,13 @@ function updateSamples() {
   showSamples(address("samples", values));
   for (const [id, scale] of [["download-samples", "largest"], ["download-scales", "all"]]) {
     element(id).href = address("samples.png", { ...values, scale });
-    element(id).download = `seed-${values.seed}${scale === "all" ? "-scales" : ""}.png`;
+    const name = [`seed ${values.seed}`, classes[values.label], scale === "all" && "scales"];
+    element(id).download = `${fileName(name.filter(Boolean).join("-"))}.png`;
   }
 }
 
-for (const id of ["seed", "count", "truncation"]) element(id).oninput = updateSamples;
+for (const id of ["seed", "truncation"]) element(id).oninput = updateSamples;
+for (const id of ["count", "label"]) element(id).onchange = updateSamples;
 element("new-seed").onclick = () => {
   element("seed").value = Math.floor(Math.random() * 1e6);
   updateSamples();
@@ -169,11 +210,11 @@ const showPlane = latest(({ image }) => { element("plane-image").src = image; })
 function updateMap() {
   const across = +element("across").value, up = +element("up").value;
   // Remove the coordinates in the plane, so that moves within it do not reload it.
-  let centre = latent;
+  let centre = code;
   for (const k of new Set([across, up]))
     centre = add(centre, directions[k], -dot(centre, directions[k]));
-  showPlane(address("map", { latent: spell(centre), across, up }));
-  const place = (k) => 50 * (1 + dot(latent, directions[k]) / edge);
+  showPlane(address("map", { code: spell(centre), across, up }));
+  const place = (k) => 50 * (1 + dot(code, directions[k]) / edge);
   const [x, y] = [place(across), 100 - place(up)];
   Object.assign(element("marker").style, { left: `${x}%`, top: `${y}%` });
   element("marker").hidden = [x, y].some((share) => share < 0 || share > 100);
@@ -203,9 +244,9 @@ element("up").value = Math.min(1, directions.length - 1);
 
 // From A to B
 
-const showWalk = latest(({ latents, images }) => {
+const showWalk = latest(({ codes, images }) => {
   showGallery("walk-images", images, (i) => pick({
-    latent: latents[i], name: `step ${i + 1} from A to B`, image: images[i],
+    code: codes[i], name: `step ${i + 1} from A to B`, image: images[i],
   }));
 });
 
@@ -214,9 +255,9 @@ function updateWalk() {
   element("steps-value").value = steps;
   for (const end of ["a", "b"]) {
     element(`end-${end}`).src = ends[end].image;
-    element(`name-${end}`).textContent = `· ${ends[end].name}`;
+    element(`name-${end}`).textContent = `· ${describe(ends[end])}`;
   }
-  const url = { start: spell(ends.a.latent), end: spell(ends.b.latent), steps };
+  const url = { start: spell(ends.a.code), end: spell(ends.b.code), steps };
   showWalk(address("walk", url));
   const gif = address("walk.gif", url);
   if (element("moving").getAttribute("src") !== gif) element("moving").src = gif;
@@ -259,7 +300,7 @@ function updateReal() {
   if (!about.num_real) return;
   // Debounced: the search is slower than generating, and must not block the sliders.
   clearTimeout(resting);
-  const url = address("neighbours", { latent: spell(latent) });
+  const url = address("neighbours", { code: spell(code) });
   resting = setTimeout(() => showNeighbours(url), 150);
   const { num_images } = seedAndCount();
   showReal(address("real", { num_images }));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import pathlib
 import socket
@@ -19,10 +20,12 @@ import tensorflow as tf
 from eight_bits import examples_of
 
 from msg_modules import cli
-from msg_modules.generator import latents, sampling
+from msg_modules.data.class_spec import ClassSpec
+from msg_modules.generator import codes, latents, sampling
 from msg_modules.pictures import sheets
 
 pytest.importorskip("fastapi")
+import fastapi
 import uvicorn
 
 from msg_modules.explorer import app, directions, real_images
@@ -48,13 +51,8 @@ def training_images(make_pyramids: Callable) -> np.ndarray:
     return make_pyramids(30, seed=4)[-1]
 
 
-@pytest.fixture(scope="module")
-def url(
-    generator: sampling.Generator, axes: np.ndarray, training_images: np.ndarray
-) -> Iterator[str]:
-    page = app.create_app(
-        generator, axes, real_images.RealImages(examples_of(training_images))
-    )
+@contextlib.contextmanager
+def _serving(page: fastapi.FastAPI) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(page, log_level="critical"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -64,6 +62,23 @@ def url(
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def url(
+    generator: sampling.Generator, axes: np.ndarray, training_images: np.ndarray
+) -> Iterator[str]:
+    real = real_images.RealImages(examples_of(training_images))
+    with _serving(app.create_app(generator, axes, real)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def class_url(conditional: sampling.Generator, axes: np.ndarray) -> Iterator[str]:
+    """The address of a page with a conditional generator."""
+    padded = np.pad(axes, [(0, 0), (0, 3)])
+    with _serving(app.create_app(conditional, padded, None)) as address:
+        yield address
 
 
 def _get(url: str, path: str, **values: object) -> requests.Response:
@@ -93,7 +108,7 @@ def _assert_shows(shown: np.ndarray, image: np.ndarray, size: int = 28) -> None:
 
 
 class _Linear:
-    """A generator whose images are a matrix product of the latents."""
+    """A generator whose images are a matrix product of the codes."""
 
     latent_dim = 4
     path = pathlib.Path("linear/1")
@@ -101,21 +116,32 @@ class _Linear:
     def __init__(self, matrix: np.ndarray):
         self._matrix = matrix
 
-    def generate(self, latents: np.ndarray) -> list[np.ndarray]:
-        return [(latents @ self._matrix).reshape(-1, 4, 4, 1)]
+    def draw_codes(self, num_images: int) -> np.ndarray:
+        shares = (0.7, 0.3)[: len(self._matrix) - self.latent_dim]
+        classes = ClassSpec(tuple("ab"[: len(shares)]), shares)
+        return codes.draw_codes(num_images, self.latent_dim, classes)
+
+    def generate(self, drawn: np.ndarray) -> list[np.ndarray]:
+        return [(drawn @ self._matrix).reshape(-1, 4, 4, 1)]
 
 
-def test_the_directions_of_a_linear_generator_are_its_singular_vectors():
+@pytest.mark.parametrize("num_classes", [0, 2])
+def test_the_directions_of_a_linear_generator_are_its_singular_vectors(
+    num_classes: int,
+):
     rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.normal(size=[4, 4]))[0]
     targets = np.linalg.qr(rng.normal(size=[16, 4]))[0]
     # The rows of `turn` are what the generator is most sensitive to, in that order.
     matrix = (turn.T * [8.0, 4.0, 2.0, 1.0]) @ targets.T
+    # Classes differ more than anything else, but latents do not choose them.
+    matrix = np.concatenate([matrix, 50 * rng.normal(size=[num_classes, 16])])
 
     found = directions.find_directions(_Linear(matrix.astype(np.float32)), most=3)
 
-    assert found.shape == (3, 4)
-    agreement = np.abs(found @ turn.T)
+    assert found.shape == (3, 4 + num_classes)
+    assert not np.any(found[:, 4:])
+    agreement = np.abs(found[:, :4] @ turn.T)
     np.testing.assert_allclose(agreement, np.eye(4)[:3], atol=0.1)
 
 
@@ -133,7 +159,7 @@ def test_samples_are_those_of_the_seed(url: str, generator: sampling.Generator):
     for shown, image in zip(answer["images"], wanted, strict=True):
         _assert_shows(_pixels(shown), image)
     expected = latents.draw_latents(5, LATENT_DIM, 3, 0.7)
-    np.testing.assert_allclose(answer["latents"], expected, rtol=1e-6)
+    np.testing.assert_allclose(answer["codes"], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "first"), [("28", 2), ("all", 0)])
@@ -151,8 +177,8 @@ def test_an_image_has_three_scales(url: str, generator: sampling.Generator):
     latent = latents.draw_latents(1, LATENT_DIM, 9)
     wanted = generator.generate(latent)
 
-    scales = _get(url, "image", latent=_spell(latent[0])).json()["scales"]
-    picture = _pixels(_get(url, "image.png", latent=_spell(latent[0])).content)
+    scales = _get(url, "image", code=_spell(latent[0])).json()["scales"]
+    picture = _pixels(_get(url, "image.png", code=_spell(latent[0])).content)
 
     assert picture.shape == (280, 3 * 280 + 2 * 8)
     for place, (shown, scale) in enumerate(zip(scales, wanted, strict=True)):
@@ -168,7 +194,7 @@ def test_the_map_shows_the_plane(
 ):
     centre = latents.draw_latents(1, LATENT_DIM, 9)[0]
 
-    answer = _get(url, "map", latent=_spell(centre), across=2, up=0).json()
+    answer = _get(url, "map", code=_spell(centre), across=2, up=0).json()
 
     mosaic = _pixels(answer["image"])
     assert mosaic.shape == (13 * 28, 13 * 28)
@@ -186,7 +212,7 @@ def test_a_walk_leads_along_the_sphere(url: str, generator: sampling.Generator):
     row = _pixels(_get(url, "walk.png", **arguments).content)
     gif = PIL.Image.open(io.BytesIO(_get(url, "walk.gif", **arguments).content))
 
-    way = np.array(answer["latents"])
+    way = np.array(answer["codes"])
     np.testing.assert_allclose(way[[0, -1]], [start, end], atol=1e-6)
     lengths = np.linalg.norm([start, end], axis=1)
     np.testing.assert_allclose(
@@ -208,7 +234,7 @@ def test_neighbours_are_the_nearest_training_images(
     differences = np.sqrt(np.mean((training_images - image) ** 2, axis=(1, 2, 3))) / 2
     nearest = np.argsort(differences)[:8]
 
-    answer = _get(url, "neighbours", latent=_spell(latent[0])).json()
+    answer = _get(url, "neighbours", code=_spell(latent[0])).json()
 
     np.testing.assert_allclose(answer["differences"], differences[nearest], rtol=1e-4)
     for shown, index in zip(answer["images"], nearest, strict=True):
@@ -228,10 +254,11 @@ def test_real_images_are_shown_as_they_come(url: str, training_images: np.ndarra
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("image?latent=1,2", 400, "[1, 2]; it must be [N, 8]"),
-        ("image?latent=a", 400, "not an array of numbers"),
-        ("image?latent=1,2,3,4,5,6,7,nan", 400, "NaN"),
-        ("map?latent=1,2,3,4,5,6,7,8&across=0&up=3", 400, "between 0 and 2"),
+        ("image?code=1,2", 400, "[1, 2]; it must be [N, 8]"),
+        ("image?code=a", 400, "not an array of numbers"),
+        ("image?code=1,2,3,4,5,6,7,nan", 400, "NaN"),
+        ("map?code=1,2,3,4,5,6,7,8&across=0&up=3", 400, "between 0 and 2"),
+        ("samples?num_images=1&seed=0&truncation=1&label=0", 400, "unconditional"),
         ("samples?num_images=257&seed=0&truncation=1", 422, "256"),
         ("samples?num_images=1&seed=0&truncation=1.1", 422, "truncation"),
         (f"samples?num_images=1&seed={2**63}&truncation=1", 422, "seed"),
@@ -241,6 +268,65 @@ def test_real_images_are_shown_as_they_come(url: str, training_images: np.ndarra
 )
 def test_a_wrong_request_is_refused(url: str, path: str, status: int, words: str):
     answer = requests.get(f"{url}/{path}", timeout=30)
+
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+def test_a_page_is_told_of_the_classes(url: str, class_url: str):
+    about, without = (_get(address, "about").json() for address in (class_url, url))
+
+    assert about["classes"] == ["Bag", "Ankle boot", "T-shirt/top"]
+    assert without["classes"] == []
+    assert about["latent_dim"] == without["latent_dim"] == LATENT_DIM
+
+
+@pytest.mark.parametrize("label", [None, 1])
+def test_samples_are_those_of_the_class(
+    class_url: str, conditional: sampling.Generator, label: int | None
+):
+    asked = {**SEED, "label": label}
+
+    answer = _get(class_url, "samples", **asked).json()
+    sheet = _get(class_url, "samples.png", scale="largest", **asked)
+
+    expected = conditional.draw_codes(5, 3, 0.7, label)
+    np.testing.assert_allclose(answer["codes"], expected, rtol=1e-6)
+    wanted = conditional.sample(5, 3, 0.7, label)[-1]
+    for shown, image in zip(answer["images"], wanted, strict=True):
+        _assert_shows(_pixels(shown), image)
+    picture = np.asarray(sheets.pyramid_sheet([wanted], 5))
+    np.testing.assert_allclose(_pixels(sheet.content), picture, atol=1)
+
+
+def test_a_walk_leads_from_class_to_class(
+    class_url: str, conditional: sampling.Generator
+):
+    start = conditional.draw_codes(1, 1, label=0)[0]
+    end = conditional.draw_codes(1, 2, label=2)[0]
+    arguments = {"start": _spell(start), "end": _spell(end), "steps": 3}
+
+    answer = _get(class_url, "walk", **arguments).json()
+
+    way = np.array(answer["codes"])
+    np.testing.assert_allclose(way[[0, 2]], [start, end], atol=1e-6)
+    np.testing.assert_allclose(way[1, 8:], [0.5, 0, 0.5], atol=1e-6)
+    for shown, image in zip(
+        answer["images"], conditional.generate(way)[-1], strict=True
+    ):
+        _assert_shows(_pixels(shown), image)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("samples?num_images=1&seed=0&truncation=1&label=3", 400, "one of Bag"),
+        ("samples?num_images=1&seed=0&truncation=1&label=-1", 422, "label"),
+        ("samples?num_images=1&seed=0&truncation=1&label=Bag", 422, "label"),
+        ("image?code=1,2,3,4,5,6,7,8", 400, "must be [N, 11]"),
+    ],
+)
+def test_a_wrong_class_is_refused(class_url: str, path: str, status: int, words: str):
+    answer = requests.get(f"{class_url}/{path}", timeout=30)
 
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
 

@@ -42,6 +42,15 @@ def grpc_server(serving_dir: pathlib.Path) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def conditional_addresses(conditional_dir: pathlib.Path) -> Iterator[dict[str, str]]:
+    """Where each client finds a conditional model."""
+    server = Server(conditional_dir)
+    with prediction_service.serving(conditional_dir / "8") as address:
+        yield {"rest_client": server.url, "grpc_client": address}
+    server.stop()
+
+
 @pytest.fixture(params=["rest_client", "grpc_client"])
 def client(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -83,6 +92,37 @@ def test_grpc_gets_the_images_of_the_model(
     client.close()
 
 
+def test_both_get_the_classes_that_they_ask_for(
+    conditional_addresses: dict[str, str],
+    conditional: sampling.Generator,
+    repository: str,
+):
+    codes = np.concatenate([LATENTS, np.eye(3, dtype=np.float32)[[2, 0, 1, 1]]], 1)
+    url = conditional_addresses["rest_client"]
+    rest = _load("rest_client", repository)
+    client = _load("grpc_client", repository).Client(
+        conditional_addresses["grpc_client"]
+    )
+
+    of_seed = (
+        rest.sample(url, "msg_gan", 3, 7, label=2),
+        client.sample(3, 7, label=2),
+    )
+    of_latents = (
+        rest.generate(url, "msg_gan", LATENTS.tolist(), [2, 0, 1, 1]),
+        client.generate(LATENTS, [2, 0, 1, 1]),
+    )
+
+    for answer in of_seed:
+        _assert_same(answer, conditional.sample(3, 7, label=2))
+    for answer in of_latents:
+        _assert_same(answer, conditional.generate(codes))
+    assert client.predict("classes")["names"].tolist() == [
+        *(b"Bag", b"Ankle boot", b"T-shirt/top")
+    ]
+    client.close()
+
+
 def _command(
     client: str,
     repository: str,
@@ -121,6 +161,34 @@ def test_a_client_prints_an_image(
     printed = np.array([[SHADES.index(shade) for shade in row] for row in rows])
     wanted = (pyramid[2][0, ..., 0] + 1) / 2 * 9
     np.testing.assert_allclose(printed, wanted, atol=0.501)
+
+
+def test_a_client_prints_an_image_of_a_class(
+    client: str,
+    conditional_addresses: dict[str, str],
+    conditional: sampling.Generator,
+    repository: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+):
+    address = conditional_addresses[client]
+    zeros = json.dumps([0.0] * 8)
+    code = np.array([[0.0] * 8 + [0, 1, 0]], np.float32)
+    for arguments, pyramid in (
+        (["--seed", "5"], conditional.sample(1, 5, label=1)),
+        (["--latents", zeros], conditional.generate(code)),
+    ):
+        arguments += ["--label", "1"]
+
+        assert _command(client, repository, monkeypatch, address, *arguments) == 0
+
+        rows = capsys.readouterr().out.splitlines()
+        printed = np.array([[SHADES.index(shade) for shade in row] for row in rows])
+        wanted = (pyramid[2][0, ..., 0] + 1) / 2 * 9
+        np.testing.assert_allclose(printed, wanted, atol=0.501)
+    wrong = ["--label", "3"]
+    assert _command(client, repository, monkeypatch, address, *wrong) == 1
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 @pytest.mark.parametrize(

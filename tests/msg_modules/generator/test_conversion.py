@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from specs import FASHION
 
 from msg_modules import cli
@@ -27,10 +28,9 @@ def tutorial_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return directory
 
 
-@pytest.fixture(params=["compact", "tutorial"])
+@pytest.fixture(params=["serving_dir", "tutorial_dir", "conditional_dir"])
 def model(request: pytest.FixtureRequest) -> pathlib.Path:
-    name = "serving_dir" if request.param == "compact" else "tutorial_dir"
-    return request.getfixturevalue(name)
+    return request.getfixturevalue(request.param)
 
 
 def _export(model: pathlib.Path, output: pathlib.Path, *more: object) -> int:
@@ -38,9 +38,21 @@ def _export(model: pathlib.Path, output: pathlib.Path, *more: object) -> int:
     return cli.main([str(argument) for argument in arguments])
 
 
-def _latents(generator: sampling.Generator, count: int) -> np.ndarray:
-    latents = np.random.default_rng(count).normal(size=[count, generator.latent_dim])
-    return latents.astype(np.float32)
+def _inputs(generator: sampling.Generator, count: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(count)
+    latents = rng.normal(size=[count, generator.latent_dim])
+    inputs = {"latents": latents.astype(np.float32)}
+    if len(generator.classes):
+        inputs["labels"] = rng.integers(len(generator.classes), size=count)
+    return inputs
+
+
+def _wanted(
+    generator: sampling.Generator, inputs: dict[str, np.ndarray]
+) -> list[np.ndarray]:
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    images = generator.model.signatures["serving_default"](**tensors)
+    return [images[f"image_{size}"].numpy() for size in SIZES]
 
 
 def test_onnx_runtime_draws_the_same_images_of_any_number_of_latents(
@@ -58,9 +70,9 @@ def test_onnx_runtime_draws_the_same_images_of_any_number_of_latents(
     generator = sampling.load_generator(model)
     names = [f"image_{size}" for size in SIZES]
     for count in (1, 5):
-        latents = _latents(generator, count)
-        drawn = session.run(names, {"latents": latents})
-        for images, wanted in zip(drawn, generator.generate(latents), strict=True):
+        inputs = _inputs(generator, count)
+        drawn = session.run(names, inputs)
+        for images, wanted in zip(drawn, _wanted(generator, inputs), strict=True):
             np.testing.assert_allclose(images, wanted, atol=TOLERANCE)
 
 
@@ -75,11 +87,33 @@ def test_litert_draws_the_same_images(
 
     run = interpreter.Interpreter(str(output)).get_signature_runner("serving_default")
     generator = sampling.load_generator(model)
-    latents = _latents(generator, count)
-    drawn = run(latents=latents)
+    inputs = _inputs(generator, count)
+    drawn = run(**inputs)
     assert set(drawn) == {f"image_{size}" for size in SIZES}
-    for size, wanted in zip(SIZES, generator.generate(latents), strict=True):
+    for size, wanted in zip(SIZES, _wanted(generator, inputs), strict=True):
         np.testing.assert_allclose(drawn[f"image_{size}"], wanted, atol=TOLERANCE)
+
+
+def test_a_label_out_of_range_is_refused_as_by_the_savedmodel(
+    conditional_dir: pathlib.Path, tmp_path: pathlib.Path
+):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    onnx, litert = tmp_path / "generator.onnx", tmp_path / "generator.tflite"
+    assert _export(conditional_dir, onnx, "--format", "onnx") == 0
+    assert _export(conditional_dir, litert, "--format", "tflite") == 0
+    latents = np.zeros([1, 8], np.float32)
+
+    session = onnxruntime.InferenceSession(
+        str(onnx), providers=["CPUExecutionProvider"]
+    )
+    run = interpreter.Interpreter(str(litert)).get_signature_runner("serving_default")
+    for label in (-1, 3):
+        inputs = {"latents": latents, "labels": np.array([label])}
+        with pytest.raises(Exception, match="out of data bounds"):
+            session.run(None, inputs)
+        with pytest.raises(RuntimeError, match="out of bounds"):
+            run(**inputs)
 
 
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
