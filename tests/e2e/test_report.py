@@ -38,6 +38,7 @@ def test_report_opens_whole_in_a_browser(
         "generated",
         "interpolation",
         "neighbours",
+        "by_class",
         "classes",
         "curves",
         "learning",
