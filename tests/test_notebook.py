@@ -14,6 +14,7 @@ import PIL.Image
 import pytest
 from specs import FASHION
 
+from msg_modules.data.class_spec import ClassSpec
 from msg_modules.gan import networks
 from msg_modules.generator import export
 
@@ -21,11 +22,12 @@ NOTEBOOK = pathlib.Path(__file__).parents[1] / "examples" / "generator.ipynb"
 
 
 @pytest.mark.slow
-def test_the_notebook_draws(tmp_path: pathlib.Path):
-    generator, _ = networks.build("compact", 8, FASHION)
+@pytest.mark.parametrize("classes", [ClassSpec(), ClassSpec(("a", "b"), (0.4, 0.6))])
+def test_the_notebook_draws(tmp_path: pathlib.Path, classes: ClassSpec):
+    generator, _ = networks.build("compact", 8, FASHION, num_classes=len(classes))
     for version in ("9", "10"):
         serving = tmp_path / "output" / "quickstart" / "serving"
-        export.export(generator, 8, str(serving / version))
+        export.export(generator, 8, str(serving / version), classes)
     place = tmp_path / "examples"
     place.mkdir()
     shutil.copy(NOTEBOOK, place)

@@ -79,8 +79,10 @@ def _conditional(
         return generate(tf.concat([latents, class_weights], 1))
 
     def of_classes(latents: tf.Tensor, labels: tf.Tensor) -> Images:
-        # Unlike `tf.one_hot`, refuses labels that are out of range.
-        return blend(latents, tf.gather(tf.eye(len(classes)), labels))
+        # Unlike `tf.one_hot`, this refuses labels out of range, but on a CPU only.
+        with tf.device("CPU"):
+            weights = tf.gather(tf.eye(len(classes)), labels)
+        return blend(latents, weights)
 
     def sample(num_images: tf.Tensor, seed: tf.Tensor) -> Images:
         labels = codes.random_labels(

@@ -106,51 +106,6 @@ class SampleClassInputs(SampleInputs):
         return generator.draw_codes(self.num_images, self.seed, label=self.label)
 
 
-_ROWS_SCHEMA = TypeAdapter(_Rows).json_schema()
-
-
-def _describe_inputs() -> dict[str, Any]:
-    """Returns a JSON schema; the inputs are validated when the signature is known."""
-    named = [
-        LabelledInputs,
-        BlendInputs,
-        LatentsInputs,
-        SampleClassInputs,
-        SampleInputs,
-    ]
-    schemas = [inputs.model_json_schema() for inputs in named]
-    return {"anyOf": [*schemas, _ROWS_SCHEMA, {"type": "null"}]}
-
-
-def _describe_instances() -> dict[str, Any]:
-    """Returns a JSON schema of the same inputs in row format."""
-    rows: list[dict[str, Any]] = [_ROWS_SCHEMA["items"]]
-    for inputs in (LabelledInputs, BlendInputs, LatentsInputs):
-        schema = inputs.model_json_schema()
-        rows.append(
-            {
-                "type": "object",
-                "properties": {
-                    name: column["items"]
-                    for name, column in schema["properties"].items()
-                },
-                "required": schema["required"],
-                "additionalProperties": False,
-            }
-        )
-    return {"anyOf": [{"type": "array", "items": {"anyOf": rows}}, {"type": "null"}]}
-
-
-class PredictRequest(_Part):
-    """A predict request: `instances` in row format, `inputs` in column format."""
-
-    signature_name: str = ""
-    """Empty for `serving_default`."""
-
-    instances: Annotated[list[Any] | None, WithJsonSchema(_describe_instances())] = None
-    inputs: Annotated[Any, WithJsonSchema(_describe_inputs())] = None
-
-
 _UNCONDITIONAL: dict[str, type[Inputs]] = {
     "serving_default": LatentsInputs,
     "sample": SampleInputs,
@@ -162,6 +117,37 @@ _CONDITIONAL: dict[str, type[Inputs]] = {
     "sample_class": SampleClassInputs,
     "blend": BlendInputs,
 }
+_ALL = dict.fromkeys([*_CONDITIONAL.values(), *_UNCONDITIONAL.values()])
+_ROWS_SCHEMA = TypeAdapter(_Rows).json_schema()
+
+
+# A request is validated when its signature is known; these only describe it.
+def _describe_inputs() -> dict[str, Any]:
+    schemas = [inputs.model_json_schema() for inputs in _ALL]
+    return {"anyOf": [*schemas, _ROWS_SCHEMA, {"type": "null"}]}
+
+
+def _describe_instances() -> dict[str, Any]:
+    rows = [_ROWS_SCHEMA["items"]]
+    for inputs in _ALL:
+        if not issubclass(inputs, LatentsInputs):
+            continue
+        schema = inputs.model_json_schema()
+        items = {name: of["items"] for name, of in schema["properties"].items()}
+        # Other keys are refused in this format.
+        closed = {"properties": items, "additionalProperties": False}
+        rows.append({"type": "object", "required": schema["required"], **closed})
+    return {"anyOf": [{"type": "array", "items": {"anyOf": rows}}, {"type": "null"}]}
+
+
+class PredictRequest(_Part):
+    """A predict request: `instances` in row format, `inputs` in column format."""
+
+    signature_name: str = ""
+    """Empty for `serving_default`."""
+
+    instances: Annotated[list[Any] | None, WithJsonSchema(_describe_instances())] = None
+    inputs: Annotated[Any, WithJsonSchema(_describe_inputs())] = None
 
 
 def _check_count(name: str, count: int, max_images: int) -> None:

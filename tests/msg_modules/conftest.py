@@ -72,14 +72,19 @@ def make_pyramids() -> Callable[..., tuple[np.ndarray, ...]]:
 
 
 @pytest.fixture(scope="session")
-def write_examples() -> Callable[[pathlib.Path, Sequence[np.ndarray]], None]:
+def write_examples() -> Callable[..., None]:
     """A function that writes pyramids as Transform does: gzipped tf.Examples."""
     import tensorflow as tf
 
-    def write(path: pathlib.Path, pyramids: Sequence[np.ndarray]) -> None:
+    def write(
+        path: pathlib.Path,
+        pyramids: Sequence[np.ndarray],
+        labels: Sequence[int] | None = None,
+    ) -> None:
+        labels = labels or [0] * len(pyramids[0])
         path.parent.mkdir(parents=True, exist_ok=True)
         with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-            for images in zip(*pyramids, strict=True):
+            for *images, label in zip(*pyramids, labels, strict=True):
                 features = {
                     f"image_{size}": tf.train.Feature(
                         float_list=tf.train.FloatList(value=image.ravel())
@@ -87,7 +92,7 @@ def write_examples() -> Callable[[pathlib.Path, Sequence[np.ndarray]], None]:
                     for size, image in zip(FASHION.sizes, images, strict=True)
                 }
                 features["label"] = tf.train.Feature(
-                    int64_list=tf.train.Int64List(value=[0])
+                    int64_list=tf.train.Int64List(value=[label])
                 )
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import numpy as np
 import PIL.Image
 import pytest
-import tensorflow as tf
 
 from msg_modules import cli
 from msg_modules.commands import outputs
@@ -101,6 +100,7 @@ def test_a_class_that_cannot_be_had_is_named_in_one_line(
     command, *more = arguments.split()
     directory = request.getfixturevalue(model)
     output = tmp_path / "new" / "i.png"
+    capsys.readouterr()  # Of a training that the fixture may have needed.
 
     line = _fails(capsys, command, "--model", directory, "--output", output, *more)
 
@@ -122,32 +122,19 @@ def test_a_sheet_by_class_is_limited_like_any_picture(
     assert "num_images is 34; it must be between 1 and 33" in line
 
 
-def _write_examples(path: pathlib.Path, images: np.ndarray, labels: list[int]) -> None:
-    path.parent.mkdir(parents=True)
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for image, label in zip(images, labels, strict=True):
-            features = {"image_28": tf.train.Feature(
-                float_list=tf.train.FloatList(value=image.ravel())
-            )}  # fmt: skip
-            features["label"] = tf.train.Feature(
-                int64_list=tf.train.Int64List(value=[label])
-            )
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
-
-
 @pytest.mark.parametrize("has_run", [False, True])
 def test_a_sheet_has_a_row_for_each_class(
     conditional_dir: pathlib.Path,
     conditional: sampling.Generator,
     tmp_path: pathlib.Path,
     make_pyramids: Callable,
+    write_examples: Callable,
     has_run: bool,
 ):
-    images = make_pyramids(6, seed=1)[-1]
+    pyramids = make_pyramids(6, seed=1)
     run, output = tmp_path / "run", tmp_path / "sheet.png"
     examples = run / "Transform/transformed_examples/5/Split-train/part.gz"
-    _write_examples(examples, images, [2, 0, 0, 2, 0, 2])  # No ankle boot.
+    write_examples(examples, pyramids, [2, 0, 0, 2, 0, 2])  # No ankle boot.
     more = ["--run", run] if has_run else []
 
     status = _run(
@@ -159,7 +146,7 @@ def test_a_sheet_has_a_row_for_each_class(
     pixels = np.asarray(PIL.Image.open(output)).astype(int)
     generated = [conditional.sample(2, 3, label=k)[-1] for k in range(3)]
     nothing = np.full([2, 28, 28, 1], -1.0)
-    real = [images[[1, 2]], nothing, images[[0, 3]]]
+    real = [pyramids[-1][[1, 2]], nothing, pyramids[-1][[0, 3]]]
     assert len(pixels) == CAPTION + 3 * ROW
     columns = [real, generated] if has_run else [generated]
     right = pixels.shape[1]

@@ -42,6 +42,8 @@ FLAGS = {
     "num-seeds": NUMBERS,
     "seed": NUMBERS,
     "seeds": NUMBERS,
+    "label": WORDS,
+    "labels": WORDS,
     "steps": NUMBERS,
     "scale": st.sampled_from(["7", "28", "all", "9", ""]),
     "truncation": NUMBERS,
