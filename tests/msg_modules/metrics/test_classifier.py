@@ -125,6 +125,29 @@ def test_label_out_of_range(labels: list[int]) -> None:
         )
 
 
+def test_without_labels_it_learns_to_tell_by_how_much_images_are_turned() -> None:
+    # Bright at the top, and at the left to a lesser degree.
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[1:-1:28j, 1:-1:28j]
+    slopes = random.uniform(0.2, 0.5, [400, 2, 1, 1])
+    images = -slopes[:, 0] * y - 0.3 * slopes[:, 1] * x
+
+    trained = classifier.train_classifier(
+        examples_of(images[..., None]),
+        dataset="slopes",
+        num_classes=None,
+        config=ClassifierConfig(epochs=3, batch_size=16),
+        task="rotations",
+    )
+
+    assert (trained.info.num_classes, trained.info.task) == (4, "rotations")
+    assert trained.info.accuracy > 0.9
+    # Counterclockwise quarter turns.
+    turned = [np.rot90(images[0], turns)[..., None] for turns in range(4)]
+    logits = trained.predict(np.stack(turned)).logits
+    assert logits.argmax(axis=1).tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("num", [0, 1, 4])
 def test_too_few_images(num: int) -> None:
     with pytest.raises(RunError, match=f"{num} training images"):

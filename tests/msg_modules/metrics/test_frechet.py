@@ -93,3 +93,17 @@ def test_float32_features_far_from_zero_lose_nothing() -> None:
 def test_features_that_cannot_be_compared(features: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         _distance(features, np.zeros([3, 4]))
+
+
+def test_a_fit_is_that_of_numpy_however_many_images() -> None:
+    # More than are held in memory at once, far from 0.
+    random = np.random.default_rng(0)
+    features = (random.normal(size=[25_003, 5]) + 100).astype(np.float32)
+
+    fitted = frechet.fit_gaussian(features)
+
+    exact = features.astype(np.float64)
+    np.testing.assert_allclose(fitted.mean, exact.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        fitted.covariance, np.cov(exact, rowvar=False), rtol=1e-9, atol=1e-12
+    )

@@ -96,6 +96,30 @@ def test_training_images_handed_back_are_found(
     )
 
 
+def test_the_nearest_training_images_are_those_of_a_loop_over_all(
+    stripes_classifier, make_stripes, new_images: np.ndarray, monkeypatch
+) -> None:
+    # As if memory held seven images, and features of eleven.
+    monkeypatch.setattr("msg_modules.data.examples._CHUNK_BYTES", 7 * 4 * 28 * 28)
+    monkeypatch.setattr("msg_modules.metrics.yardstick._CHUNK", 11)
+    train, _ = make_stripes(100, seed=0)
+    test, _ = make_stripes(10, seed=1)
+    yardstick = Yardstick(stripes_classifier, examples_of(train), examples_of(test))
+
+    pixels, features = yardstick.nearest_training_images(new_images[:20])
+
+    # Which images are in the bank is the seed's choice: all but ten.
+    assert yardstick.num_real == 10
+    generator = np.random.default_rng(0)
+    generator.permutation(10)
+    bank = train[generator.permutation(100)[10:]]
+    embed = stripes_classifier.features
+    for found, embedding in ((pixels, lambda x: x), (features, embed)):
+        gaps = embedding(new_images[:20])[:, None] - embedding(bank)[None]
+        distances = np.square(gaps).reshape(20, 90, -1).sum(axis=2)
+        np.testing.assert_array_equal(found, bank[distances.argmin(axis=1)])
+
+
 def test_too_few_images(stripes_classifier, make_stripes) -> None:
     many, few = (examples_of(make_stripes(num, seed=0)[0]) for num in (50, 9))
     with pytest.raises(RunError, match=r"9 test images.*--data.eval-split") as caught:
