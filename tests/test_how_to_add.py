@@ -38,7 +38,7 @@ from msg_modules.generator.sampling import load_generator
 from msg_modules.metrics import yardstick
 from msg_modules.serving.app import create_app
 from pipeline import flags
-from pipeline.configs import KubeflowConfig
+from pipeline.kubeflow.configs import KubeflowConfig
 from pipeline.kubeflow.pod_settings import platform_spec
 
 here = pathlib.Path.cwd()

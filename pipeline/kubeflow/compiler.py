@@ -14,7 +14,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline import fingerprint
-from pipeline.configs import BEAM_STEPS, BeamConfig, KubeflowConfig, PipelineConfig
+from pipeline.configs import BEAM_STEPS, BeamConfig, PipelineConfig
 from pipeline.kubeflow import (
     artifact_places,
     entrypoint,
@@ -22,6 +22,7 @@ from pipeline.kubeflow import (
     pod_settings,
     runtime_parameters,
 )
+from pipeline.kubeflow.configs import KubeflowConfig
 from pipeline.pipeline import create_pipeline
 
 _INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"

@@ -7,8 +7,8 @@ import json
 from typing import Any, Literal
 
 from msg_modules.configs import ModelConfig, TrainConfig, to_flags
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import pod_settings
+from pipeline.kubeflow.configs import KubeflowConfig
 
 # Label of each pod of a job; its value is the job's name.
 NAME_LABEL = "app.kubernetes.io/instance"

@@ -22,8 +22,8 @@ from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data import reading
 from msg_modules.training import work_dirs
 from msg_modules.training.run_fn import read_custom_config
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import job_objects, kubernetes_api
+from pipeline.kubeflow.configs import KubeflowConfig
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs

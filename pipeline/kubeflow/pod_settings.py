@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from pipeline.configs import KubeflowConfig
+from pipeline.kubeflow.configs import KubeflowConfig
 
 _TRAINER = "Trainer"
 # These run one after the other, so a ReadWriteOnce volume is sufficient.

@@ -6,7 +6,8 @@ import dataclasses
 import re
 
 from msg_modules.configs import require
-from pipeline.configs import ONE_POD, KubeflowConfig, PipelineConfig
+from pipeline.configs import PipelineConfig
+from pipeline.kubeflow.configs import ONE_POD, KubeflowConfig
 
 # Where Vertex AI mounts the buckets that a step's service account can access.
 BUCKETS = "/gcs"

@@ -18,8 +18,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import job_objects
+from pipeline.kubeflow.configs import KubeflowConfig
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"

@@ -28,8 +28,8 @@ from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.gan.step import METRICS
 from msg_modules.generator import sampling
 from msg_modules.training import reporting, run_fn
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import command, job_trainer
+from pipeline.kubeflow.configs import KubeflowConfig
 
 SIZES = (7, 14, 28)
 

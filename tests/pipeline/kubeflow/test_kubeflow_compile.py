@@ -15,8 +15,9 @@ from kfp import components
 from kfp.pipeline_spec import pipeline_spec_pb2
 from refusals import assert_refused
 
-from pipeline.configs import BEAM_STEPS, KubeflowConfig
+from pipeline.configs import BEAM_STEPS
 from pipeline.kubeflow import command
+from pipeline.kubeflow.configs import KubeflowConfig
 
 CLUSTER_FLAGS = [
     "--kubeflow.image",

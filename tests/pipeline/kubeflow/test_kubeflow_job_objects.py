@@ -14,8 +14,8 @@ from kubeflow_trainer_api import models
 
 from msg_modules.configs import ModelConfig, TrainConfig, to_flags
 from msg_modules.training import cluster
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import job_objects
+from pipeline.kubeflow.configs import KubeflowConfig
 
 CONFIG = {
     "image": "registry.example.com/msg-gan:7",
