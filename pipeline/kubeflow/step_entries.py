@@ -50,7 +50,7 @@ def of_step(entries: Sequence[str], step: str | None) -> list[str]:
 
 
 def check_step(field: str, entry: str) -> None:
-    """Rejects a misspelled step, which would otherwise pass for the key of a label.
+    """Rejects a misspelled step, which would otherwise pass for the key of a taint.
 
     Args:
       field: The flag's name.
@@ -60,11 +60,11 @@ def check_step(field: str, entry: str) -> None:
       ConfigError: If the text before `=` is almost the name of a step.
     """
     step, separator, _ = entry.partition("=")
-    if not separator or step in STEPS:
+    # Keys of labels and taints are rarely capitalised; `trainer=v2` is one.
+    if not separator or step in STEPS or not step[:1].isupper():
         return
-    names = {name.lower(): name for name in STEPS}
-    if close := difflib.get_close_matches(step.lower(), names, n=1, cutoff=0.8):
+    if close := difflib.get_close_matches(step, STEPS, n=1, cutoff=0.8):
         raise ConfigError(
             f"{field} is {entry!r}, and there is no step {step!r}; write"
-            f" {names[close[0]]}=... for that step."
+            f" {close[0]}=... for that step."
         )

@@ -284,6 +284,19 @@ def test_the_sdks_own_message_has_all_fields(documents: list[dict[str, Any]]) ->
         json_format.ParseDict(spec, config)
 
 
+def test_a_key_that_resembles_a_step_is_a_key() -> None:
+    spec = _specs(tolerations=("trainer=v2:NoSchedule", "Trainer=v3:NoSchedule"))
+    assert spec["Pusher"]["tolerations"] == [
+        {
+            "key": "trainer",
+            "operator": "Equal",
+            "value": "v2",
+            "effect": "NoSchedule",
+        }
+    ]
+    assert len(spec["Trainer"]["tolerations"]) == 2
+
+
 def test_one_gpu_needs_no_shared_memory() -> None:
     assert "emptyDirMounts" not in _specs(accelerator_count=1)["Trainer"]
 
