@@ -37,7 +37,7 @@ DEFAULTS = {
     "Transform": "cpu:1-4,memory:2Gi-4Gi",
     "ClassifierTrainer": "cpu:1-4,memory:2Gi-4Gi",
     "Trainer": "cpu:1-8,memory:3Gi-6Gi",
-    "GanEvaluator": "cpu:1-8,memory:3Gi-6Gi",
+    "GanEvaluator": "cpu:1-8,memory:4Gi-8Gi",
     "Pusher": "cpu:250m-1,memory:1Gi-2Gi",
 }
 # The Trainer's own pod while a job trains: it holds the examples once, to name the job.

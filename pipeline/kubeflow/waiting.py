@@ -138,7 +138,7 @@ def _display() -> Iterator[Callable[[list[Any]], None]]:
         yield lambda tasks: None
         return
     with rich.live.Live(console=console.console, refresh_per_second=4) as live:
-        yield lambda tasks: live.update(_table(tasks))
+        yield lambda tasks: live.update(_table(tasks), refresh=True)
 
 
 def _table(tasks: list[Any]) -> rich.table.Table:
