@@ -38,7 +38,7 @@ from msg_modules.generator.sampling import load_generator
 from msg_modules.metrics import yardstick
 from msg_modules.serving.app import create_app
 from pipeline import flags
-from pipeline.configs import KubeflowConfig
+from pipeline.kubeflow.configs import KubeflowConfig
 from pipeline.kubeflow.pod_settings import platform_spec
 
 here = pathlib.Path.cwd()
@@ -67,10 +67,11 @@ app = create_app(here / "serving", generator, "msg_gan", ServeLimits())
 with TestClient(app) as client:
     assert client.get("/latent_dim").json() == {"latent_dim": 8}
 
-config = KubeflowConfig(pull_policy="Always")
+config = KubeflowConfig(node_variable="NODE")
 spec = platform_spec({"Pusher": "executor"}, config, None)
 executors = spec["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-assert executors["executor"]["imagePullPolicy"] == "Always"
+(field,) = executors["executor"]["fieldPathAsEnv"]
+assert field == {"name": "NODE", "fieldPath": "spec.nodeName"}
 """
 
 

@@ -19,14 +19,13 @@ from msg_modules.configs import require
 from pipeline import flags
 from pipeline.configs import (
     AUTO_DATASET,
-    ONE_POD,
     PRESETS,
     DataConfig,
-    KubeflowConfig,
     PipelineConfig,
     Preset,
 )
 from pipeline.kubeflow import run_commands, vertex
+from pipeline.kubeflow.configs import ONE_POD, KubeflowConfig
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.compiler import Compiled

@@ -8,13 +8,12 @@ import json
 from typing import Any
 
 import yaml
-from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.components.trainer.component import Trainer
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline import fingerprint
-from pipeline.configs import BEAM_STEPS, BeamConfig, KubeflowConfig, PipelineConfig
+from pipeline.configs import BEAM_STEPS, BeamConfig, PipelineConfig
 from pipeline.kubeflow import (
     artifact_places,
     entrypoint,
@@ -22,6 +21,7 @@ from pipeline.kubeflow import (
     pod_settings,
     runtime_parameters,
 )
+from pipeline.kubeflow.configs import KubeflowConfig
 from pipeline.pipeline import create_pipeline
 
 _INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
@@ -71,10 +71,12 @@ class Compiled:
             else "at the start",
             *(f"volume {m['constant']} at {m['mountPath']}" for m in mounts),
         ]
-        if "cpuLimit" in resources:
-            parts.append(f"{resources['cpuLimit']:g} CPUs")
-        if "memoryLimit" in resources:
-            parts.append(f"{resources['memoryLimit']:g} GB")
+        for kind, unit in (("cpu", "CPUs"), ("memory", "GB")):
+            limit = resources.get(f"{kind}Limit")
+            if limit is not None:
+                request = resources.get(f"{kind}Request", limit)
+                amounts = dict.fromkeys((f"{request:.3g}", f"{limit:.3g}"))
+                parts.append(f"{' to '.join(amounts)} {unit}")
         if accelerator:
             parts.append(f"{accelerator['count']} x {accelerator['type']}")
         return f"{name}: {'; '.join(parts)}"
@@ -111,8 +113,6 @@ def compile_pipeline(
     job = None
     if config.train.starts_job:
         job = _train_in_job(pipeline, config, kubeflow)
-    else:
-        _give_resources(pipeline, kubeflow)
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=kubeflow.image,
@@ -126,11 +126,13 @@ def compile_pipeline(
         for task in spec["root"]["dag"]["tasks"].values():
             task["retryPolicy"] = _retry_policy(kubeflow.retries)
     _tell_inputs(spec)
-    _tell_access(spec, config.beam, on_vertex=vertex_root is not None)
+    on_vertex = vertex_root is not None
+    _tell_access(spec, config.beam, on_vertex)
+    _give_resources(spec, kubeflow, job is not None, on_vertex)
     executors = {
         step: component["executorLabel"]
         for step, component in spec["components"].items()
-        if vertex_root is None
+        if not on_vertex
     }
     platform = pod_settings.platform_spec(
         executors, kubeflow, config.data.data_dir, trains_in_job=job is not None
@@ -138,15 +140,21 @@ def compile_pipeline(
     return Compiled(spec, platform, vertex_root, job)
 
 
-def _give_resources(pipeline: Pipeline, kubeflow: KubeflowConfig) -> None:
-    resources = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
-    spec = resources.ResourceSpec(
-        cpu_limit=kubeflow.cpu_limit or 0, memory_limit=kubeflow.memory_limit or 0
-    )
-    if kubeflow.accelerator_count:
-        spec.accelerator.type = kubeflow.accelerator
-        spec.accelerator.count = kubeflow.accelerator_count
-    _trainer(pipeline).with_platform_config(spec)
+def _give_resources(
+    spec: dict[str, Any],
+    kubeflow: KubeflowConfig,
+    trains_in_job: bool,
+    on_vertex: bool,
+) -> None:
+    for step, component in spec["components"].items():
+        if on_vertex:
+            resources = pod_settings.vertex_resource_spec(kubeflow, step)
+        else:
+            resources = pod_settings.resource_spec(kubeflow, step, trains_in_job)
+        if resources:
+            label = component["executorLabel"]
+            container = spec["deploymentSpec"]["executors"][label]["container"]
+            container["resources"] = resources
 
 
 def _train_in_job(

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from msg_modules.configs import ModelConfig, TrainConfig, to_flags
-from pipeline.configs import KubeflowConfig
-from pipeline.kubeflow import pod_settings
+from pipeline.kubeflow import job_pods, pod_settings
+from pipeline.kubeflow.configs import KubeflowConfig
 
-# Label of each pod of a job; its value is the job's name.
-NAME_LABEL = "app.kubernetes.io/instance"
 # Identifies the step attempt that created the job: only that one may delete it.
 ATTEMPT_ANNOTATION = "msg-gan/attempt"
 
-_PORT = 2222
-_VOLUME = "msg-gan"
-_INDEX_VARIABLE = "WORKER_INDEX"
-# On SIGTERM a worker finishes its training step and saves a checkpoint.
-GRACE_SECONDS = 60
+# The pods' index, as a label and as an annotation, in an indexed Kubernetes job.
+_POD_INDEX = "batch.kubernetes.io/job-completion-index"
+# The ClusterTrainingRuntime of deploy/kubernetes/trainer, and the name that Kubeflow
+# Trainer requires for the job and the container that train.
+RUNTIME = "msg-gan"
+_NODE = "node"
 # Cleans up a finished job if its step is no longer there to delete it.
 _TIME_TO_LIVE_SECONDS = 24 * 3600
 
@@ -54,7 +52,10 @@ KINDS = {
         "jobset.x-k8s.io",
         "v1alpha2",
         "jobsets",
-        "batch.kubernetes.io/job-completion-index",
+        _POD_INDEX,
+    ),
+    "trainjob": Kind(
+        "TrainJob", "trainer.kubeflow.org", "v1alpha1", "trainjobs", _POD_INDEX
     ),
 }
 
@@ -110,12 +111,17 @@ def build(
       owner: Name and UID of the step's pod: Kubernetes deletes the job with it.
 
     Returns:
-      A `TFJob` or a `JobSet` as JSON.
+      The job as JSON.
     """
     kind = KINDS[config.job_kind]
     metadata: Json = {
         "name": name,
-        "labels": {NAME_LABEL: name, "app.kubernetes.io/name": "msg-gan"},
+        "labels": {
+            # Kueue looks for the name of its queue on the job, not on its pods.
+            **pod_settings.placement(config, pod_settings.TRAINER).labels,
+            job_pods.NAME_LABEL: name,
+            "app.kubernetes.io/name": "msg-gan",
+        },
         "annotations": {ATTEMPT_ANNOTATION: attempt},
     }
     if owner:
@@ -123,12 +129,11 @@ def build(
         metadata["ownerReferences"] = [
             {"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": uid}
         ]
-    make_spec = {"tfjob": _tf_job, "jobset": _job_set}[config.job_kind]
     return {
         "apiVersion": kind.api_version,
         "kind": kind.name,
         "metadata": metadata,
-        "spec": make_spec(name, words, workers, config),
+        "spec": _SPECS[config.job_kind](name, words, workers, config),
     }
 
 
@@ -149,8 +154,8 @@ def outcome(job: Json) -> tuple[Literal["succeeded", "failed"] | None, str]:
     }
     if "Failed" in conditions:
         return "failed", conditions["Failed"]
-    # TFJob reports Succeeded, JobSet reports Completed.
-    if conditions.keys() & {"Succeeded", "Completed"}:
+    # A TFJob reports Succeeded, a JobSet Completed, a TrainJob Complete.
+    if conditions.keys() & {"Succeeded", "Completed", "Complete"}:
         return "succeeded", ""
     return None, ""
 
@@ -174,32 +179,16 @@ def _tf_job(name: str, words: list[str], workers: int, config: KubeflowConfig) -
                 # `ExitCode` treats exit status 1 as permanent, but workers that lose
                 # another worker exit with it too.
                 "restartPolicy": "OnFailure" if config.retries else "Never",
-                "template": _pod_template(name, words, config),
+                # The operator builds TF_CONFIG from the container with this name.
+                "template": job_pods.template("tensorflow", name, words, config),
             }
         },
     }
 
 
 def _job_set(name: str, words: list[str], workers: int, config: KubeflowConfig) -> Json:
-    # JobSet gives its pods an index and a DNS name that survive restarts, but does not
-    # set TF_CONFIG. Kubernetes expands the index when it starts the container.
-    addresses = [f"{name}-worker-0-{i}.{name}:{_PORT}" for i in range(workers)]
-    tf_config = json.dumps(
-        {
-            "cluster": {"worker": addresses},
-            "task": {"type": "worker", "index": f"$({_INDEX_VARIABLE})"},
-        }
-    )
-    index = {"fieldPath": f"metadata.annotations['{KINDS['jobset'].index_label}']"}
-    template = _pod_template(
-        name,
-        words,
-        config,
-        [
-            {"name": _INDEX_VARIABLE, "valueFrom": {"fieldRef": index}},
-            {"name": "TF_CONFIG", "value": tf_config},
-        ],
-    )
+    environment = job_pods.tf_config(_addresses(name, "worker", workers), _POD_INDEX)
+    template = job_pods.template("tensorflow", name, words, config, environment)
     template["spec"]["restartPolicy"] = "Never"
     job: Json = {
         "completionMode": "Indexed",
@@ -221,56 +210,53 @@ def _job_set(name: str, words: list[str], workers: int, config: KubeflowConfig) 
     }
 
 
-def _pod_template(
-    name: str,
-    words: list[str],
-    config: KubeflowConfig,
-    environment: list[Json] | None = None,
+def _train_job(
+    name: str, words: list[str], workers: int, config: KubeflowConfig
 ) -> Json:
-    container: Json = {
-        # The training operator builds TF_CONFIG from the container and the port with
-        # these names.
-        "name": "tensorflow",
-        "ports": [{"name": "tfjob-port", "containerPort": _PORT}],
-        "image": config.image,
-        "command": words,
-        "env": [*(environment or []), *_secrets(config)],
-        "resources": {"limits": _limits(config)},
-        "volumeMounts": [{"name": _VOLUME, "mountPath": config.mount_path}],
-        # The last line that a worker prints is the reason why it failed.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    }
-    claim = {"claimName": config.volume_claim}
+    """Everything that depends on the settings; `RUNTIME` has the rest."""
+    environment = job_pods.tf_config(_addresses(name, _NODE, workers), _POD_INDEX)
+    template = job_pods.template(_NODE, name, words, config, environment)
+    pod = template["spec"]
+    (container,) = pod["containers"]
+    # All that a patch may set. The runtime sets the rest, to the same values.
+    del pod["automountServiceAccountToken"]
+    patchable = ("name", "volumeMounts", "securityContext")
+    pod["containers"] = [{field: container[field] for field in patchable}]
+    job = {"name": _NODE, "template": {"spec": {"template": template}}}
     spec: Json = {
-        "containers": [container],
-        "volumes": [{"name": _VOLUME, "persistentVolumeClaim": claim}],
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "automountServiceAccountToken": False,
-        **pod_settings.placement(config),
+        "runtimeRef": {
+            "apiGroup": KINDS["trainjob"].group,
+            "kind": "ClusterTrainingRuntime",
+            "name": RUNTIME,
+        },
+        "trainer": {
+            "numNodes": workers,
+            "image": container["image"],
+            "command": container["command"],
+            "env": container["env"],
+            "resourcesPerNode": container["resources"],
+        },
+        "runtimePatches": [
+            {
+                "manager": "msg-gan/trainer",
+                "trainingRuntimeSpec": {
+                    "template": {"spec": {"replicatedJobs": [job]}}
+                },
+            }
+        ],
     }
-    labels = {
-        NAME_LABEL: name,
-        # An Istio sidecar would outlive the worker, and the job would never finish.
-        "sidecar.istio.io/inject": "false",
-    }
-    return {"metadata": {"labels": labels}, "spec": spec}
+    if config.step_timeout is not None:
+        spec["activeDeadlineSeconds"] = config.step_timeout
+    return spec
 
 
-def _limits(config: KubeflowConfig) -> dict[str, str]:
-    limits = {}
-    if config.cpu_limit is not None:
-        limits["cpu"] = f"{config.cpu_limit:g}"
-    if config.memory_limit is not None:
-        limits["memory"] = f"{config.memory_limit:g}G"
-    if config.accelerator_count:
-        limits[config.accelerator] = str(config.accelerator_count)
-    return limits
+def _addresses(name: str, replicated_job: str, workers: int) -> list[str]:
+    """JobSet's DNS names, which survive restarts."""
+    return [f"{name}-{replicated_job}-0-{i}.{name}" for i in range(workers)]
 
 
-def _secrets(config: KubeflowConfig) -> list[Json]:
-    entries = []
-    for entry in config.secrets:
-        name, key, variable = pod_settings.split_secret(entry)
-        source = {"secretKeyRef": {"name": name, "key": key}}
-        entries.append({"name": variable, "valueFrom": source})
-    return entries
+_SPECS: dict[str, Callable[[str, list[str], int, KubeflowConfig], Json]] = {
+    "tfjob": _tf_job,
+    "jobset": _job_set,
+    "trainjob": _train_job,
+}

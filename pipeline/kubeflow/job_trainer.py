@@ -21,8 +21,8 @@ from msg_modules.common.errors import Interrupted, RunError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.training import work_dirs
 from msg_modules.training.run_fn import load_training_data, read_custom_config
-from pipeline.configs import KubeflowConfig
-from pipeline.kubeflow import job_objects, kubernetes_api
+from pipeline.kubeflow import job_objects, job_pods, kubernetes_api
+from pipeline.kubeflow.configs import KubeflowConfig
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -104,7 +104,7 @@ def run_fn(fn_args: FnArgs) -> None:
     jobs = kubernetes_api.Jobs(kubeflow.job_kind)
     if jobs.get(name):
         console.say(f"  deleting job {name} of an earlier attempt")
-        _remove(jobs, name, job_objects.GRACE_SECONDS + _MARGIN_SECONDS)
+        _remove(jobs, name, job_pods.GRACE_SECONDS + _MARGIN_SECONDS)
     with _staged(fn_args.train_files, staging), _started(jobs, job):
         _Watch(jobs, name, attempt).to_the_end()
         output = staging / "output"
@@ -141,7 +141,7 @@ def _staged(patterns: list[str], staging: pathlib.Path) -> Iterator[None]:
 def _started(jobs: kubernetes_api.Jobs, job: dict[str, Any]) -> Iterator[None]:
     """Creates the job, and deletes it at the end in any case."""
     name, attempt = job["metadata"]["name"], _attempt(job)
-    patience = job_objects.GRACE_SECONDS + _MARGIN_SECONDS
+    patience = job_pods.GRACE_SECONDS + _MARGIN_SECONDS
     try:
         jobs.create(job)
         yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
 import os
 import pathlib
 import re
@@ -19,7 +20,7 @@ import kubernetes
 import urllib3
 
 from msg_modules.common.errors import RunError
-from pipeline.kubeflow import job_objects
+from pipeline.kubeflow import job_objects, job_pods
 
 _NAMESPACE_FILE = pathlib.Path(
     "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -31,7 +32,12 @@ _INSTALL = {
     "tfjob": "install the Kubeflow training operator, or compile with"
     " --kubeflow.job-kind jobset",
     "jobset": "install JobSet, or compile with --kubeflow.job-kind tfjob",
+    "trainjob": "install Kubeflow Trainer 2.2 or newer, or compile with"
+    " --kubeflow.job-kind jobset",
 }
+# What an admission webhook and a quota say; they refuse with the status of a missing
+# permission.
+_NOT_PERMISSIONS = ("denied the request", "exceeded quota")
 _ERROR_LINE = re.compile(r"error: (.+)")
 
 
@@ -104,7 +110,7 @@ class Jobs:
         with self._asking("list pods"):
             pods = self._pods.list_namespaced_pod(
                 self._namespace,
-                label_selector=f"{job_objects.NAME_LABEL}={name}",
+                label_selector=f"{job_pods.NAME_LABEL}={name}",
                 _request_timeout=_TIMEOUT_SECONDS,
             ).items
         pods.sort(key=lambda pod: str(pod.metadata.creation_timestamp))
@@ -160,6 +166,8 @@ class Jobs:
             raise self._explain(e, action) from e
 
     def _explain(self, e: kubernetes.client.ApiException, action: str) -> RunError:
+        if e.status == _FORBIDDEN and any(t in str(e.body) for t in _NOT_PERMISSIONS):
+            return RunError(f"Kubernetes refused to {action}: {_message(e)}")
         if e.status == _FORBIDDEN:
             return RunError(
                 f"Kubernetes does not allow this step to {action} in the namespace"
@@ -180,6 +188,14 @@ class Jobs:
         if e.status >= _SERVER_ERROR or e.status == _TOO_MANY_REQUESTS:
             return Unreachable(said)
         return RunError(said)
+
+
+def _message(e: kubernetes.client.ApiException) -> str:
+    """The message of Kubernetes' `Status`."""
+    try:
+        return str(json.loads(e.body)["message"])
+    except (ValueError, TypeError, KeyError):
+        return str(e.body)
 
 
 def _connect() -> str:

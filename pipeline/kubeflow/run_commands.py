@@ -7,31 +7,20 @@ import difflib
 import pathlib
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tyro
 import yaml
 
 from msg_modules.common import console, files, signals
-from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
-from pipeline.kubeflow import kfp_client
+from pipeline.kubeflow import kfp_client, waiting
 from pipeline.kubeflow.kfp_client import Connection
-
-if TYPE_CHECKING:
-    import kfp_server_api
 
 _PROG = "kubeflow_runner.py"
 _ROOTS = ("minio://", "s3://", "gs://")
 _CONVERTERS = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
-_SUCCEEDED = "SUCCEEDED"
-_PENDING = "PENDING"
-_ENDED = frozenset({_SUCCEEDED, "FAILED", "SKIPPED", "CANCELED"})
-# Kubeflow waits forever for a missing image and does not report it.
-_STUCK = (
-    "A step that stays pending may lack its image, its volume or a node; check"
-    " `kubectl get pods` and `kubectl describe pod` in its namespace."
-)
 # What to expect of a schedule.
 _CACHED = (
     "Once a run has succeeded, all later ones are answered from the cache, and nothing"
@@ -41,9 +30,6 @@ _FINISHED = (
     "Every run reads the data and evaluates again. It trains and pushes only if the"
     " data has changed: a finished training with the same settings is reused."
 )
-_SECONDS_BETWEEN_LOOKS = 5.0
-# Longer than an upgrade of Kubeflow or a restart of its proxy takes.
-_PATIENCE_SECONDS = 1800.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -219,13 +205,7 @@ def status(argv: Sequence[str]) -> None:
     """Prints the state of a run and its steps."""
     args = _parse(RunArgs, argv, "status", "Shows the state of a run and its steps.")
     client = kfp_client.connect(args.connection)
-    with kfp_client.explained(args.connection.host):
-        run = client.get_run(args.run_id)
-    console.say(f"Run {args.run_id}: {run.state}")
-    for task in _tasks(run):
-        console.say(f"  {task.display_name}: {task.state}{_reason(task)}")
-    if any(task.state == _PENDING for task in _tasks(run)):
-        console.say(_STUCK)
+    waiting.show(client, args.connection.host, args.run_id)
 
 
 def wait(argv: Sequence[str]) -> None:
@@ -236,76 +216,10 @@ def wait(argv: Sequence[str]) -> None:
 
 
 def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
-    """Polls a run until it has finished.
-
-    The SDK's own loop never returns for a cancelled run.
-
-    Raises:
-      Interrupted: On Ctrl-C or SIGTERM.
-      RunError: If the run failed, or the host is unavailable for half an hour.
-    """
     with signals.caught(
         f"The run continues; `{_PROG} wait {run_id} --host {host}` waits for it again."
     ):
-        _poll(client, host, run_id, timeout)
-
-
-def _poll(client: Any, host: str, run_id: str, timeout: float | None) -> None:
-    start, seen = time.monotonic(), None
-    while True:
-        run = _look(client, host, run_id)
-        if run.state != seen:
-            console.say(f"Run {run_id}: {run.state}")
-            seen = run.state
-        if run.state in _ENDED:
-            break
-        if timeout is not None and time.monotonic() - start > timeout:
-            unfinished = [
-                f"{task.display_name} {task.state}"
-                for task in _tasks(run)
-                if task.state not in _ENDED
-            ]
-            raise RunError(
-                f"Run {run_id} is still {run.state} after {timeout:g} s"
-                f" ({', '.join(unfinished) or 'no steps yet'}) and continues; increase"
-                f" --timeout. {_STUCK}"
-            )
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    if run.state != _SUCCEEDED:
-        failed = [
-            f"{task.display_name}{_reason(task)}"
-            for task in _tasks(run)
-            if task.state == "FAILED"
-        ]
-        raise RunError(
-            f"Run {run_id} {run.state}: {'; '.join(failed) or 'no step failed'}"
-        )
-
-
-def _look(client: Any, host: str, run_id: str) -> Any:
-    """Gets a run; a host that is unavailable is asked again."""
-    until = time.monotonic() + _PATIENCE_SECONDS
-    is_first = True
-    while True:
-        try:
-            with kfp_client.explained(host):
-                return client.get_run(run_id)
-        except kfp_client.Unavailable as e:
-            if time.monotonic() > until:
-                raise
-            if is_first:
-                console.say(f"Run {run_id}: {e} Still waiting.")
-            is_first = False
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-
-
-def _tasks(run: kfp_server_api.V2beta1Run) -> list[Any]:
-    details = run.run_details.task_details if run.run_details else None
-    return details or []
-
-
-def _reason(task: Any) -> str:
-    return f" ({task.error.message})" if task.error and task.error.message else ""
+        waiting.wait(client, host, run_id, timeout)
 
 
 def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any:

@@ -6,21 +6,16 @@ import dataclasses
 import re
 
 from msg_modules.configs import require
-from pipeline.configs import ONE_POD, KubeflowConfig, PipelineConfig
+from pipeline.configs import PipelineConfig
+from pipeline.kubeflow.configs import ONE_POD, KubeflowConfig
 
 # Where Vertex AI mounts the buckets that a step's service account can access.
 BUCKETS = "/gcs"
 _SCHEME = "gs://"
 _URI = re.compile(r"gs://[a-z0-9][\w.-]+(/.*)?")
 _ACCELERATOR = re.compile(r"[A-Z][A-Z0-9_]*")
-_KUBERNETES_ONLY = (
-    "job_kind",
-    "volume_claim",
-    "mount_path",
-    "node_selector",
-    "tolerations",
-    "secrets",
-    "step_timeout",
+_SUPPORTED = frozenset(
+    {"image", "step_resources", "accelerator", "accelerator_count", "retries"}
 )
 
 
@@ -34,7 +29,7 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
     Raises:
       ConfigError: If a setting is not supported.
     """
-    for field, uri in (
+    for name, uri in (
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
@@ -42,15 +37,15 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
     ):
         require(
             uri is None or bool(_URI.fullmatch(uri)),
-            field,
+            name,
             uri,
             "gs://BUCKET/DIRECTORY with --target vertex",
         )
-    for name in _KUBERNETES_ONLY:
-        value = getattr(kubeflow, name)
+    for field in dataclasses.fields(kubeflow):
+        value = getattr(kubeflow, field.name)
         require(
-            value == getattr(KubeflowConfig(), name),
-            f"kubeflow.{name}",
+            field.name in _SUPPORTED or value == field.default,
+            f"kubeflow.{field.name}",
             value,
             "left out with --target vertex: Vertex AI does not support it",
         )

@@ -15,11 +15,12 @@ import threading
 from typing import Any
 
 import kubernetes_validate
+import pod_security
 import pytest
 import yaml
 
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import job_objects
+from pipeline.kubeflow.configs import KubeflowConfig
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
@@ -29,6 +30,8 @@ MANIFESTS = sorted(
 )
 COMPOSE = DEPLOY / "serving" / "compose.yaml"
 KSERVE = DEPLOY / "serving" / "kserve" / "inference-service.yaml"
+# Tested with the jobs, in test_kubeflow_job_objects.py.
+RUNTIME = DEPLOY / "kubernetes" / "trainer" / "runtime.yaml"
 
 
 def _documents(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -58,13 +61,28 @@ def _inference_service() -> dict[str, Any]:
     return document
 
 
+def _inference_pod() -> dict[str, Any]:
+    """The pod that KServe makes of the InferenceService."""
+    predictor = _inference_service()["spec"]["predictor"]
+    own = {"model", "minReplicas", "maxReplicas"}
+    pod = {key: value for key, value in predictor.items() if key not in own}
+    model = predictor["model"]
+    container = {
+        "name": "kserve-container",
+        "image": f"tensorflow/serving:{model['runtimeVersion']}",
+        "resources": model["resources"],
+        "securityContext": model["securityContext"],
+    }
+    return {**pod, "containers": [container]}
+
+
 def _composed_server() -> dict[str, Any]:
     (document,) = _documents(COMPOSE)
     return document["services"]["serving"]
 
 
 def test_all_manifests_are_tested() -> None:
-    found = {*MANIFESTS, *KUSTOMIZATIONS, COMPOSE, KSERVE}
+    found = {*MANIFESTS, *KUSTOMIZATIONS, COMPOSE, KSERVE, RUNTIME}
     assert found == set(DEPLOY.rglob("*.yaml"))
 
 
@@ -106,24 +124,16 @@ def test_the_inference_service_is_kserves() -> None:
         "protocolVersion",
         "resources",
         "runtimeVersion",
+        "securityContext",
         "storageUri",
     }
     assert set(predictor["model"]) <= known
-    # What is left is a pod's.
-    replicas = {"minReplicas", "maxReplicas"}
-    pod = {k: v for k, v in predictor.items() if k not in {"model", *replicas}}
-    image = f"tensorflow/serving:{predictor['model']['runtimeVersion']}"
-    container = {
-        "name": "kserve-container",
-        "image": image,
-        "resources": predictor["model"]["resources"],
-    }
     kubernetes_validate.validate(
         {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": document["metadata"],
-            "spec": {**pod, "containers": [container]},
+            "spec": _inference_pod(),
         },
         kubernetes_validate.latest_version(),
         strict=True,
@@ -238,6 +248,42 @@ def test_manifests_and_defaults_name_the_same_things() -> None:
     (server,) = pod["containers"]
     assert server["volumeMounts"][0]["mountPath"] == config.mount_path
     assert f"IMAGE ?= {config.image}\n" in (REPOSITORY / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("server", ["deployment", "kserve", "runtime"])
+def test_pods_may_run_in_a_restricted_namespace(server: str) -> None:
+    (runtime,) = _documents(RUNTIME)
+    (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    pod = {
+        "deployment": _one("Deployment")["spec"]["template"]["spec"],
+        "kserve": _inference_pod(),
+        "runtime": job["template"]["spec"]["template"]["spec"],
+    }[server]
+    assert not pod_security.violations(pod)
+    assert not pod_security.writes_to_its_root(pod)
+    assert pod["automountServiceAccountToken"] is False
+    # So that an administrator can set it to false.
+    assert not {"hostUsers", "hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    # Tensorflow Serving's image has no user of its own, and that of the steps has.
+    own = {**pod["securityContext"], **pod["containers"][0]["securityContext"]}
+    assert own.get("runAsUser", 0) == (0 if server == "runtime" else 65532)
+
+
+def test_the_check_of_pods_finds_what_admission_refuses() -> None:
+    server = _deployed_server()
+    pod = {"hostNetwork": True, "volumes": [{"name": "root", "hostPath": {}}]}
+    own = {**server["securityContext"], "privileged": True, "runAsUser": 0}
+    found = pod_security.violations(
+        {**pod, "containers": [{**server, "securityContext": own}]}
+    )
+    assert found == [
+        "hostNetwork",
+        "volume root",
+        "serving: privileged",
+        "serving: runAsNonRoot",
+        "serving: runAsUser",
+        "serving: seccompProfile",
+    ]
 
 
 def test_the_service_account_may_do_little() -> None:

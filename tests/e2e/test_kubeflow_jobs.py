@@ -28,10 +28,11 @@ from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.gan.step import METRICS
 from msg_modules.generator import sampling
 from msg_modules.training import reporting, run_fn
-from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import command, job_trainer
+from pipeline.kubeflow.configs import KubeflowConfig
 
 SIZES = (7, 14, 28)
+KINDS = ["jobset", "trainjob", "tfjob"]
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_the_workers_find_the_examples_and_the_step_takes_what_they_made(
     assert _nothing_is_left(kubernetes, tmp_path)
 
 
-@pytest.mark.parametrize("job_kind", ["tfjob", "jobset"])
+@pytest.mark.parametrize("job_kind", KINDS)
 def test_workers_that_fail_are_started_again(
     job_kind: str, kubernetes: Kubernetes, workers_do: Callable, step: Callable
 ) -> None:
@@ -197,7 +198,7 @@ def test_workers_that_fail_are_started_again(
     assert len(kubernetes.created) == 1
 
 
-@pytest.mark.parametrize("job_kind", ["tfjob", "jobset"])
+@pytest.mark.parametrize("job_kind", KINDS)
 @pytest.mark.parametrize("retries", [0, 1])
 def test_a_worker_that_goes_on_failing_fails_the_step_with_its_own_words(
     job_kind: str,
@@ -310,15 +311,21 @@ def test_what_kubernetes_refuses_is_told_with_the_remedy(
     kubernetes: Kubernetes, step: Callable, tmp_path: pathlib.Path
 ) -> None:
     kubernetes.refusal = 403
-    with pytest.raises(RunError, match=r"tfjobs.*'kubeflow'.*--service-account"):
+    with pytest.raises(RunError, match=r"jobsets.*'kubeflow'.*--service-account"):
         step()
     kubernetes.refusal = None
     kubernetes.plurals = ("tfjobs",)
     with pytest.raises(RunError, match=r"no JobSet.*--kubeflow.job-kind tfjob"):
-        step(job_kind="jobset")
+        step()
     kubernetes.plurals = ("jobsets",)
     with pytest.raises(RunError, match=r"no TFJob.*--kubeflow.job-kind jobset"):
-        step()
+        step(job_kind="tfjob")
+    with pytest.raises(RunError, match=r"no TrainJob.*--kubeflow.job-kind jobset"):
+        step(job_kind="trainjob")
+    kubernetes.plurals = ("trainjobs",)
+    kubernetes.runtimes.clear()
+    with pytest.raises(RunError, match=r'ClusterTrainingRuntime "msg-gan" not found'):
+        step(job_kind="trainjob")
     kubernetes.server_close()
     with pytest.raises(RunError, match=r"http://127.0.0.1:\d+ does not answer"):
         step()
@@ -384,7 +391,7 @@ def _run_trainer(cluster: Cluster) -> Ended:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job_kind", ["tfjob", "jobset"])
+@pytest.mark.parametrize("job_kind", KINDS)
 def test_two_workers_train_what_one_pod_trains(
     job_kind: str,
     cluster: Cluster,
@@ -394,11 +401,11 @@ def test_two_workers_train_what_one_pod_trains(
     volume: pathlib.Path,
 ) -> None:
     package = two_workers
-    if job_kind == "jobset":
+    if job_kind != "jobset":
         package = compile_with(
             *("--train.workers", "2", "--train.batch-size", "4"),
-            *("--kubeflow.job-kind", "jobset", "--train.checkpoint-dir"),
-            str(volume / "checkpoints-of-jobset"),
+            *("--kubeflow.job-kind", job_kind, "--train.checkpoint-dir"),
+            str(volume / f"checkpoints-of-{job_kind}"),
         )
     job = cluster.with_package(package)
 

@@ -117,7 +117,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _details(state: str) -> dict[str, Any]:
     tasks: list[dict[str, Any]] = [
-        {"display_name": "TfdsExampleGen", "state": "SUCCEEDED"}
+        {
+            "display_name": "TfdsExampleGen",
+            "state": "SUCCEEDED",
+            "start_time": "2026-08-01T10:00:00Z",
+            "end_time": "2026-08-01T10:01:30Z",
+        }
     ]
     if state == "RUNNING":  # As for as long as an image cannot be pulled.
         tasks.append({"display_name": "Trainer", "state": "PENDING"})

@@ -1,13 +1,14 @@
 """A Kubernetes of one machine: the part of its HTTP API that the Trainer's step uses.
 
-It does with a job what the training operator, or JobSet, and a kubelet do, after their
-sources: pods with the environment that they would have, started again or not, and
-statuses of that. A pod's container is a process here, and the names of pods in DNS are
-ports of 127.0.0.1.
+It does with a job what the training operator, JobSet or Kubeflow Trainer, and a kubelet
+do, after their sources: pods with the environment that they would have, started again
+or not, and statuses of that. A pod's container is a process here, and the names of pods
+in DNS are ports of 127.0.0.1.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import http.server
 import importlib.metadata
@@ -31,7 +32,13 @@ import yaml
 Json = dict[str, Any]
 
 NAMESPACE = "kubeflow"
-_JOBS = {"tfjobs": "kubeflow.org/v1", "jobsets": "jobset.x-k8s.io/v1alpha2"}
+_JOBS = {
+    "tfjobs": "kubeflow.org/v1",
+    "jobsets": "jobset.x-k8s.io/v1alpha2",
+    "trainjobs": "trainer.kubeflow.org/v1alpha1",
+}
+_RUNTIME = pathlib.Path(__file__).parents[2] / "deploy/kubernetes/trainer/runtime.yaml"
+_ANCESTOR = "trainer.kubeflow.org/trainjob-ancestor-step"
 # Its server imports TensorFlow once and runs nothing on it.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["msg_modules.training.run_fn"])
@@ -147,11 +154,65 @@ class Pod:
         }
 
 
+def job_set_of(train_job: Json, runtime: Json) -> Json:
+    """The JobSet that Kubeflow Trainer makes of a TrainJob and its plain runtime.
+
+    After pkg/runtime/framework/plugins/{plainml,jobset} and the merge of patches.
+    """
+    spec = copy.deepcopy(runtime["spec"]["template"]["spec"])
+    trainer = train_job["spec"]["trainer"]
+    (job,) = (
+        job
+        for job in spec["replicatedJobs"]
+        if job["template"]["metadata"]["labels"][_ANCESTOR] == "trainer"
+    )
+    count = trainer["numNodes"]
+    job["template"]["spec"].update(parallelism=count, completions=count)
+    pods = job["template"]["spec"]["template"]
+    (node,) = (c for c in pods["spec"]["containers"] if c["name"] == "node")
+    for patch in train_job["spec"]["runtimePatches"]:
+        patches = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+        for patched in patches:
+            assert patched["name"] == job["name"], "not in the runtime"
+            _merge(pods, patched["template"]["spec"]["template"])
+    for field in ("image", "command"):
+        node[field] = trainer[field]
+    node["resources"] = trainer["resourcesPerNode"]
+    node["env"] = [*node.get("env", []), *trainer["env"]]
+    return {"kind": "JobSet", "metadata": train_job["metadata"], "spec": spec}
+
+
+def _merge(target: Json, patch: Json) -> None:
+    """A strategic merge: maps are merged, and lists by the names of their items."""
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            _merge(target.setdefault(key, {}), value)
+        elif isinstance(value, list) and value and "name" in value[0]:
+            items = target.setdefault(key, [])
+            for item in value:
+                found = [i for i in items if i["name"] == item["name"]]
+                if found:
+                    _merge(found[0], item)
+                else:
+                    items.append(copy.deepcopy(item))
+        else:
+            target[key] = copy.deepcopy(value)
+
+
 @dataclasses.dataclass
 class Job:
-    """A job, and what its operator has made of it."""
+    """A job, and what its operator has made of it.
+
+    Attributes:
+      body: The object, as the API server has it.
+      made: What the pods are made of: the object, or the JobSet of a TrainJob.
+      pods: The pods.
+      restarts: How often all pods were restarted.
+      is_deleted: Whether it is being deleted.
+    """
 
     body: Json
+    made: Json
     pods: list[Pod]
     restarts: int = 0
     is_deleted: bool = False
@@ -172,6 +233,7 @@ class Kubernetes(http.server.ThreadingHTTPServer):
       requests: What was asked: method and path.
       created: The bodies of the jobs that were created.
       jobs: The jobs that are there.
+      runtimes: The ClusterTrainingRuntimes that are there, by name.
       refusal: A status with which all is refused.
       make_container: Starts a container of a command line, an environment and a file
         for what it prints.
@@ -184,6 +246,8 @@ class Kubernetes(http.server.ThreadingHTTPServer):
         self.created: list[Json] = []
         self.jobs: dict[str, Job] = {}
         self.plurals = tuple(_JOBS)
+        runtime = yaml.safe_load(_RUNTIME.read_text())
+        self.runtimes = {runtime["metadata"]["name"]: runtime}
         self.refusal: int | None = None
         self.make_container: Callable[..., Any] = Container
         self.lock = threading.RLock()
@@ -211,7 +275,10 @@ class Kubernetes(http.server.ThreadingHTTPServer):
     def create(self, body: Json) -> None:
         name = body["metadata"]["name"]
         self.created.append(json.loads(json.dumps(body)))
-        self.jobs[name] = Job(body, [])
+        made = body
+        if body["kind"] == "TrainJob":
+            made = job_set_of(body, self.runtimes[body["spec"]["runtimeRef"]["name"]])
+        self.jobs[name] = Job(body, made, [])
 
     def delete(self, name: str) -> None:
         """In the foreground: a job is there as long as its pods are.
@@ -246,14 +313,15 @@ class Kubernetes(http.server.ThreadingHTTPServer):
         if job.body["kind"] == "TFJob":
             self._reconcile_tf_job(job, failed)
         elif failed:
-            if job.restarts < job.body["spec"]["failurePolicy"]["maxRestarts"]:
+            if job.restarts < job.made["spec"]["failurePolicy"]["maxRestarts"]:
                 job.restarts += 1
                 self._stop_pods(job)
                 self._start_pods(job)
             else:
                 job.end("Failed", "jobset failed due to reaching max restarts")
         elif all(ended):
-            job.end("Completed")
+            is_train_job = job.body["kind"] == "TrainJob"
+            job.end("Complete" if is_train_job else "Completed")
 
     def _reconcile_tf_job(self, job: Job, failed: list[Pod]) -> None:
         worker = job.body["spec"]["tfReplicaSpecs"]["Worker"]
@@ -279,16 +347,18 @@ class Kubernetes(http.server.ThreadingHTTPServer):
             pod.container.signal(signal.SIGKILL)
 
     def _start_pods(self, job: Job) -> None:
-        name, spec = job.body["metadata"]["name"], job.body["spec"]
+        name, spec = job.made["metadata"]["name"], job.made["spec"]
         # Of a worker that ended a moment ago the port may not be free again.
         self._ports.clear()
-        if job.body["kind"] == "TFJob":
+        if job.made["kind"] == "TFJob":
             count = spec["tfReplicaSpecs"]["Worker"]["replicas"]
             names = [f"{name}-worker-{i}" for i in range(count)]
             own = "training.kubeflow.org/replica-index"
         else:
-            count = spec["replicatedJobs"][0]["template"]["spec"]["completions"]
-            names = [f"{name}-worker-0-{i}-r{job.restarts}" for i in range(count)]
+            (replicated,) = spec["replicatedJobs"]
+            count = replicated["template"]["spec"]["completions"]
+            prefix = f"{name}-{replicated['name']}-0"
+            names = [f"{prefix}-{i}-r{job.restarts}" for i in range(count)]
             own = "batch.kubernetes.io/job-completion-index"
         labels = _template(job)["metadata"]["labels"]
         job.pods = [
@@ -328,8 +398,8 @@ class Kubernetes(http.server.ThreadingHTTPServer):
 
 
 def _template(job: Job) -> Json:
-    spec = job.body["spec"]
-    if job.body["kind"] == "TFJob":
+    spec = job.made["spec"]
+    if job.made["kind"] == "TFJob":
         return spec["tfReplicaSpecs"]["Worker"]["template"]
     return spec["replicatedJobs"][0]["template"]["spec"]["template"]
 
@@ -406,6 +476,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             job = json.loads(body)
             if job["metadata"]["name"] in self.server.jobs:
                 self._send_status(409, "it is there already")
+                return
+            ref = job["spec"].get("runtimeRef")
+            if ref and ref["name"] not in self.server.runtimes:
+                # As Kubeflow Trainer's admission webhook says it.
+                self._send_status(
+                    403,
+                    'admission webhook "validator.trainjob.trainer.kubeflow.org" denied'
+                    f' the request: ClusterTrainingRuntime "{ref["name"]}" not found',
+                )
                 return
             self.server.create(job)
             self._send_json(job, 201)

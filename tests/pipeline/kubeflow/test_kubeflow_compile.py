@@ -15,24 +15,43 @@ from kfp import components
 from kfp.pipeline_spec import pipeline_spec_pb2
 from refusals import assert_refused
 
-from pipeline.configs import BEAM_STEPS, KubeflowConfig
-from pipeline.kubeflow import command
+from pipeline.configs import BEAM_STEPS
+from pipeline.kubeflow import command, pod_settings, step_entries
+from pipeline.kubeflow.configs import KubeflowConfig
 
 CLUSTER_FLAGS = [
     "--kubeflow.image",
     "registry.example.com/msg-gan:7",
     "--kubeflow.accelerator-count",
     "2",
-    "--kubeflow.cpu-limit",
-    "8",
-    "--kubeflow.memory-limit",
-    "32",
+    "--kubeflow.step-resources",
+    "memory:3Gi",
+    "--kubeflow.step-resources",
+    "Transform=cpu:500m-2,memory:2.5G",
+    "--kubeflow.step-resources",
+    "Trainer=cpu:8",
     "--kubeflow.node-selector",
-    "cloud.google.com/gke-accelerator=nvidia-l4",
+    "Trainer=cloud.google.com/gke-accelerator=nvidia-l4",
+    "--kubeflow.node-selector",
+    "zone=a",
+    "--kubeflow.node-selector",
+    "Pusher=zone=b",
     "--kubeflow.tolerations",
-    "nvidia.com/gpu:NoSchedule",
+    "Trainer=nvidia.com/gpu:NoSchedule",
     "--kubeflow.tolerations",
     "team=vision:NoExecute",
+    "--kubeflow.image-pull-secrets",
+    "registry",
+    "--kubeflow.image-pull-policy",
+    "IfNotPresent",
+    "--kubeflow.image-pull-policy",
+    "Trainer=Always",
+    "--kubeflow.pod-labels",
+    "kueue.x-k8s.io/queue-name=small",
+    "--kubeflow.pod-labels",
+    "Trainer=kueue.x-k8s.io/queue-name=gpus",
+    "--kubeflow.pod-annotations",
+    "example.com/owner=Vision: team = 7",
     "--kubeflow.secrets",
     "object-store/accesskey=AWS_ACCESS_KEY_ID",
     "--kubeflow.retries",
@@ -40,6 +59,20 @@ CLUSTER_FLAGS = [
     "--kubeflow.step-timeout",
     "7200",
 ]
+
+
+# What every backend from 2.5 on reads. 2.14 and 2.15 refuse what they do not know.
+SINCE_2_5 = {
+    "activeDeadlineSeconds",
+    "emptyDirMounts",
+    "imagePullPolicy",
+    "imagePullSecret",
+    "nodeSelector",
+    "podMetadata",
+    "pvcMount",
+    "secretAsEnv",
+    "tolerations",
+}
 
 
 @pytest.fixture(scope="module")
@@ -127,34 +160,145 @@ def test_every_input_of_a_step_is_defined(documents: list[dict[str, Any]]) -> No
         assert json.loads(told) == definitions
 
 
-def test_the_trainer_gets_what_it_was_promised(
+def test_each_step_gets_the_resources_it_was_promised(
     documents: list[dict[str, Any]],
 ) -> None:
-    assert _executor(documents, "Trainer")["resources"] == {
+    given = {
+        step: _executor(documents, step)["resources"]
+        for step in documents[0]["components"]
+    }
+    assert given["Trainer"] == {
         "accelerator": {"count": "2", "type": "nvidia.com/gpu"},
+        "cpuRequest": 8.0,
         "cpuLimit": 8.0,
-        "memoryLimit": 32.0,
+        "memoryRequest": 3.221225472,
+        "memoryLimit": 3.221225472,
     }
-    assert _platform(documents, "Trainer") == {
+    assert given["Transform"] == {
+        "cpuRequest": 0.5,
+        "cpuLimit": 2.0,
+        "memoryRequest": 2.5,
+        "memoryLimit": 2.5,
+    }
+    assert given["Pusher"] == {
+        "cpuRequest": 0.25,
+        "cpuLimit": 1.0,
+        "memoryRequest": 3.221225472,
+        "memoryLimit": 3.221225472,
+    }
+    # An exponent would be no quantity for Kubernetes.
+    numbers = [n for r in given.values() for n in r.values() if isinstance(n, float)]
+    assert len(numbers) == 4 * len(given)
+    assert not any("e" in repr(n) for n in numbers)
+
+
+def test_each_step_has_defaults() -> None:
+    for step in step_entries.STEPS:
+        spec = pod_settings.resource_spec(KubeflowConfig(), step)
+        for name in ("cpu", "memory"):
+            assert 0 < spec[f"{name}Request"] <= spec[f"{name}Limit"]
+        assert "accelerator" not in spec
+
+
+def test_flags_know_the_steps(documents: list[dict[str, Any]]) -> None:
+    assert set(step_entries.STEPS) == documents[0]["components"].keys()
+
+
+def test_each_step_is_placed_as_asked(documents: list[dict[str, Any]]) -> None:
+    vision = {
+        "key": "team",
+        "operator": "Equal",
+        "value": "vision",
+        "effect": "NoExecute",
+    }
+    secret = {
+        "secretName": "object-store",
+        "keyToEnv": [{"secretKey": "accesskey", "envVar": "AWS_ACCESS_KEY_ID"}],
+    }
+    volume = {"constant": "msg-gan", "mountPath": "/mnt/msg-gan"}
+    owner = {"example.com/owner": "Vision: team = 7"}
+    everywhere = {
         "activeDeadlineSeconds": 7200,
-        "nodeSelector": {"labels": {"cloud.google.com/gke-accelerator": "nvidia-l4"}},
-        "pvcMount": [{"constant": "msg-gan", "mountPath": "/mnt/msg-gan"}],
-        "secretAsEnv": [
-            {
-                "secretName": "object-store",
-                "keyToEnv": [{"secretKey": "accesskey", "envVar": "AWS_ACCESS_KEY_ID"}],
-            }
-        ],
-        "tolerations": [
-            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
-            {
-                "key": "team",
-                "operator": "Equal",
-                "value": "vision",
-                "effect": "NoExecute",
-            },
-        ],
+        "imagePullPolicy": "IfNotPresent",
+        "imagePullSecret": [{"secretName": "registry"}],
+        "nodeSelector": {"labels": {"zone": "a"}},
+        "podMetadata": {
+            "labels": {"kueue.x-k8s.io/queue-name": "small"},
+            "annotations": owner,
+        },
+        "secretAsEnv": [secret],
+        "tolerations": [vision],
     }
+    assert _platform(documents, "Transform") == everywhere
+    assert _platform(documents, "Pusher") == {
+        **everywhere,
+        "nodeSelector": {"labels": {"zone": "b"}},
+        "pvcMount": [volume],
+    }
+    gpu = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    assert _platform(documents, "Trainer") == {
+        **everywhere,
+        "emptyDirMounts": [
+            {"volumeName": "shm", "mountPath": "/dev/shm", "medium": "Memory"}
+        ],
+        "imagePullPolicy": "Always",
+        "nodeSelector": {
+            "labels": {"zone": "a", "cloud.google.com/gke-accelerator": "nvidia-l4"}
+        },
+        "podMetadata": {
+            "labels": {"kueue.x-k8s.io/queue-name": "gpus"},
+            "annotations": owner,
+        },
+        "pvcMount": [volume],
+        "tolerations": [vision, gpu],
+    }
+
+
+def test_the_platform_document_is_for_all_backends_since_2_5(
+    documents: list[dict[str, Any]],
+) -> None:
+    for step in documents[0]["components"]:
+        assert _platform(documents, step).keys() <= SINCE_2_5
+
+
+def _specs(**fields: Any) -> dict[str, dict[str, Any]]:
+    spec = pod_settings.platform_spec(
+        {step: step for step in step_entries.STEPS}, KubeflowConfig(**fields), None
+    )
+    return spec["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+def test_non_root_is_a_flag_since_older_backends_refuse_it() -> None:
+    assert all("securityContext" not in spec for spec in _specs().values())
+    marked = _specs(run_as_non_root=True)
+    assert marked.keys() == set(step_entries.STEPS)
+    for spec in marked.values():
+        assert spec["securityContext"] == {"runAsNonRoot": True}
+
+
+def test_the_sdks_own_message_has_all_fields(documents: list[dict[str, Any]]) -> None:
+    sdk = pytest.importorskip("kfp.kubernetes", reason="needs kfp-kubernetes")
+    specs = {step: _platform(documents, step) for step in step_entries.STEPS}
+    for spec in [*specs.values(), *_specs(run_as_non_root=True).values()]:
+        config = sdk.kubernetes_executor_config_pb2.KubernetesExecutorConfig()
+        json_format.ParseDict(spec, config)
+
+
+def test_a_key_that_resembles_a_step_is_a_key() -> None:
+    spec = _specs(tolerations=("trainer=v2:NoSchedule", "Trainer=v3:NoSchedule"))
+    assert spec["Pusher"]["tolerations"] == [
+        {
+            "key": "trainer",
+            "operator": "Equal",
+            "value": "v2",
+            "effect": "NoSchedule",
+        }
+    ]
+    assert len(spec["Trainer"]["tolerations"]) == 2
+
+
+def test_one_gpu_needs_no_shared_memory() -> None:
+    assert "emptyDirMounts" not in _specs(accelerator_count=1)["Trainer"]
 
 
 def test_with_workers_their_pods_get_it_and_the_trainer_nothing(
@@ -164,21 +308,42 @@ def test_with_workers_their_pods_get_it_and_the_trainer_nothing(
     flags = ["compile", *CLUSTER_FLAGS, "--train.workers", "3"]
     assert command.main([*flags, "--output", str(path)]) == 0
     documents = list(yaml.safe_load_all(path.read_text()))
-    assert "resources" not in _executor(documents, "Trainer")
+    # The step's own pod gets what is for all steps, and no more than it needs to wait.
+    assert _executor(documents, "Trainer")["resources"] == {
+        "cpuRequest": 0.25,
+        "cpuLimit": 1.0,
+        "memoryRequest": 3.221225472,
+        "memoryLimit": 3.221225472,
+    }
     platform = _platform(documents, "Trainer")
-    assert platform.keys() == {"activeDeadlineSeconds", "pvcMount", "secretAsEnv"}
+    assert platform["nodeSelector"] == {"labels": {"zone": "a"}}
+    assert platform["imagePullPolicy"] == "IfNotPresent"
+    assert [t["key"] for t in platform["tolerations"]] == ["team"]
+    assert "emptyDirMounts" not in platform
 
     capsys.readouterr()
     assert command.main([*flags, "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    job = shown[shown.index("  apiVersion: kubeflow.org/v1") :]
+    job = shown[shown.index("  apiVersion: jobset.x-k8s.io/v1alpha2") :]
     job, _, _ = job.partition("Runtime parameters")
-    spec = yaml.safe_load(job)["spec"]["tfReplicaSpecs"]["Worker"]
-    assert spec["replicas"] == 3
+    (replicated,) = yaml.safe_load(job)["spec"]["replicatedJobs"]
+    spec = replicated["template"]["spec"]
+    assert spec["completions"] == 3
     (container,) = spec["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/msg-gan:7"
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert container["resources"] == {
+        "requests": {"cpu": "8", "memory": "3Gi"},
+        "limits": {"cpu": "8", "memory": "3Gi", "nvidia.com/gpu": "2"},
+    }
     assert "/mnt/msg-gan/checkpoints" in container["command"]
+
+
+def test_the_same_input_gives_the_same_bytes(
+    package: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    again = tmp_path / "again.yaml"
+    assert command.main(["compile", "--output", str(again), *CLUSTER_FLAGS]) == 0
+    assert again.read_bytes() == package.read_bytes()
 
 
 def test_steps_that_run_side_by_side_do_not_share_the_volume(
@@ -234,6 +399,9 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
     shown = capsys.readouterr().out
     (trainer,) = (x for x in shown.splitlines() if x.strip().startswith("Trainer:"))
     assert "2 x nvidia.com/gpu" in trainer
+    assert "; 8 CPUs; 3.22 GB;" in trainer
+    (transform,) = (x for x in shown.splitlines() if " Transform:" in x)
+    assert "; 0.5 to 2 CPUs; 2.5 GB" in transform
     assert "volume msg-gan at /mnt/msg-gan" in trainer
     assert shown.index("TfdsExampleGen:") < shown.index("Pusher:")
     assert "train_steps = 1500" in shown
@@ -257,6 +425,22 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
         (["--kubeflow.mount-path", "mnt"], ["kubeflow.mount_path", "absolute"]),
         (["--kubeflow.retries", "-1"], ["kubeflow.retries", "-1"]),
         (["--kubeflow.tolerations", "gpu"], ["kubeflow.tolerations", "NoSchedule"]),
+        (["--kubeflow.tolerations", "Trainer=gpu"], ["STEP=key:NoSchedule"]),
+        (
+            ["--kubeflow.tolerations", "Trainr=gpu:NoSchedule"],
+            ["no step 'Trainr'", "Trainer="],
+        ),
+        (["--kubeflow.node-selector", "Pusher=gpu"], ["'Pusher=gpu'", "key=value"]),
+        (["--kubeflow.pod-labels", "queue"], ["kubeflow.pod_labels", "key=value"]),
+        (["--kubeflow.pod-annotations", "=x"], ["kubeflow.pod_annotations"]),
+        (["--kubeflow.image-pull-policy", "Sometimes"], ["Always|IfNotPresent|Never"]),
+        (["--kubeflow.image-pull-secrets", "A"], ["kubeflow.image_pull_secrets"]),
+        (["--kubeflow.step-resources", "Pusher=2"], ["'Pusher=2'", "cpu:AMOUNT"]),
+        (["--kubeflow.step-resources", "gpu:1"], ["kubeflow.step_resources", "gpu:1"]),
+        (["--kubeflow.step-resources", "cpu:4-2"], ["cpu:4-2", "not below"]),
+        (["--kubeflow.step-resources", "cpu:0"], ["cpu:0", "1m CPU"]),
+        (["--kubeflow.step-resources", "memory:4"], ["memory:4", "4Gi"]),
+        (["--kubeflow.step-resources", "Pushr=cpu:2"], ["Pushr=cpu:2"]),
         (["--kubeflow.secrets", "s=V"], ["kubeflow.secrets", "secret/key=VARIABLE"]),
         (["--output", "/nowhere/p.yaml"], ["/nowhere/p.yaml"]),
         (

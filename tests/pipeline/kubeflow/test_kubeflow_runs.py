@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -16,11 +18,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+import rich.console
 import yaml
 from kubeflow_server import Kubeflow
 from refusals import status_of
 
-from pipeline.kubeflow import command, run_commands
+from msg_modules.common import console
+from pipeline.kubeflow import command, waiting
 
 SPEC = {
     "pipelineInfo": {"name": "msg-gan"},
@@ -70,7 +74,7 @@ def package(tmp_path: pathlib.Path) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    monkeypatch.setattr(run_commands, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(waiting, "_SECONDS_BETWEEN_LOOKS", 0.01)
     # Where the SDK looks for a context.
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -170,10 +174,48 @@ def test_a_trouble_that_does_not_pass_ends_the_wait(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_commands, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
     server.troubles = [503] * 1000
     assert command.main(["wait", "run-1", "--host", server.url]) == 1
     assert "(503)" in _error(capsys)
+
+
+@pytest.mark.parametrize("trouble", [None, 503])
+def test_status_rides_out_a_passing_trouble(
+    server: Kubeflow, capsys: pytest.CaptureFixture[str], trouble: int | None
+) -> None:
+    server.troubles = [trouble] * 5
+    assert command.main(["status", "run-1", "--host", server.url]) == 0
+    assert "Run run-1: SUCCEEDED" in capsys.readouterr().out
+
+
+def test_status_does_not_wait_for_long(
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "_SHORT_PATIENCE_SECONDS", 0.05)
+    server.troubles = [503] * 1000
+    assert command.main(["status", "run-1", "--host", server.url]) == 1
+    assert "(503)" in _error(capsys)
+
+
+def test_a_terminal_shows_the_steps_while_waiting(
+    server: Kubeflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    terminal = rich.console.Console(
+        file=shown, force_terminal=True, width=100, highlight=False
+    )
+    monkeypatch.setattr(console, "console", terminal)
+    server.states = ["RUNNING", "RUNNING", "SUCCEEDED"]
+    assert command.main(["wait", "run-1", "--host", server.url]) == 0
+    text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", shown.getvalue())
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    # While it runs, and what stays at the end.
+    assert "Trainer PENDING" in lines
+    assert lines[-1] == "TfdsExampleGen SUCCEEDED 0:01:30"
+    assert lines.count("Run run-1: RUNNING") == 1
 
 
 def test_ctrl_c_ends_the_wait_but_not_the_run(

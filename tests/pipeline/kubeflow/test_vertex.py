@@ -14,7 +14,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from refusals import assert_refused
 
 from pipeline.configs import BEAM_STEPS
-from pipeline.kubeflow import command
+from pipeline.kubeflow import command, pod_settings
+from pipeline.kubeflow.configs import KubeflowConfig
 
 ROOT = "gs://bucket/msg-gan"
 FLAGS = [
@@ -93,12 +94,23 @@ def test_what_runs_and_with_what(job: dict[str, Any]) -> None:
     assert containers["Trainer"]["resources"] == {
         "accelerator": {"count": "2", "type": "NVIDIA_TESLA_T4"}
     }
+    # Vertex AI has a default machine, which is larger than what steps need.
+    assert [step for step, c in containers.items() if "resources" in c] == ["Trainer"]
     # No launcher copies there: ours does, but for what Beam's workers open.
     access = {step: c["args"][:2] for step, c in containers.items()}
     assert access == {
         step: ["--artifacts", "uris" if step in BEAM_STEPS else "copies"]
         for step in containers
     }
+
+
+def test_a_step_gets_a_larger_machine_on_request() -> None:
+    config = KubeflowConfig(step_resources=("Transform=cpu:2-8,memory:32Gi",))
+    assert pod_settings.vertex_resource_spec(config, "Transform") == {
+        "cpuLimit": 8.0,
+        "memoryLimit": 34.359738368,
+    }
+    assert pod_settings.vertex_resource_spec(config, "Pusher") == {}
 
 
 def test_checkpoints_and_generators_lie_in_mounted_buckets(
@@ -148,6 +160,7 @@ def test_dry_run_names_no_volume(
         (["--kubeflow.accelerator", "nvidia.com/gpu"], ["NVIDIA_TESLA_T4"]),
         (["--kubeflow.volume-claim", "mine"], ["kubeflow.volume_claim", "vertex"]),
         (["--kubeflow.secrets", "s/k=V"], ["kubeflow.secrets", "vertex"]),
+        (["--kubeflow.run-as-non-root"], ["kubeflow.run_as_non_root", "vertex"]),
         # On Vertex AI, several workers are no way out.
         (
             ["--train.strategy", "multi_worker"],
