@@ -11,9 +11,13 @@ import functools
 import hashlib
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import grimp
-from tfx.dsl.components.base import base_component
+
+if TYPE_CHECKING:
+    from tfx.dsl.components.base import base_component
 
 _PACKAGES = ("components", "msg_modules", "pipeline")
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -26,20 +30,36 @@ _FUNCTIONS = ("preprocessing_fn", "run_fn")
 def add_code(component: base_component.BaseComponent) -> None:
     """Adds the exec property `code`, a hash of the code that the component may run.
 
-    It covers the modules of the executor and of functions given by import path, with
-    everything they import. Components that run only TFX's code are left unchanged.
+    Components that run only TFX's code are left unchanged.
 
     Args:
       component: Changed in place.
     """
     properties = component.exec_properties
-    paths = [component.executor_spec.class_path]
+    code = hash_run(component.executor_spec.class_path, properties)
+    if code:
+        properties["code"] = code
+
+
+def hash_run(executor: str, properties: Mapping[str, Any]) -> str | None:
+    """Hashes the code that a component may run.
+
+    It covers the modules of the executor and of functions given by import path, with
+    everything they import.
+
+    Args:
+      executor: Import path of the executor.
+      properties: The component's exec properties.
+
+    Returns:
+      16 hexadecimal digits, or None if only TFX's code is run.
+    """
+    paths = [executor]
     paths += [properties[name] for name in _FUNCTIONS if properties.get(name)]
     modules = [path.rpartition(".")[0] for path in paths]
     # An executor class that TFX generates from a function is in the function's module.
     ours = [name for name in modules if name.partition(".")[0] in _PACKAGES]
-    if ours:
-        properties["code"] = hash_imported(*ours)
+    return hash_imported(*ours) if ours else None
 
 
 def hash_imported(*modules: str) -> str:

@@ -116,7 +116,10 @@ def compile_pipeline(
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=kubeflow.image,
-            default_commands=["python", "-m", entrypoint.__name__],
+            default_commands=[
+                *("python", "-m", entrypoint.__name__),
+                *("--tfx", entrypoint.tfx_version()),
+            ],
             use_pipeline_spec_2_1=True,
         )
     )

@@ -14,13 +14,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
+import importlib.metadata
 import json
 import os
 import pathlib
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msg_modules.common import console, signals
@@ -69,6 +70,11 @@ def main(
     return 0
 
 
+def tfx_version() -> str:
+    """Returns the version of the installed TFX."""
+    return importlib.metadata.version("tfx")
+
+
 def _fail(reason: str, status: int, termination_log: str) -> int:
     console.fail(reason)
     # Outside Kubernetes the file does not exist, and must not be created.
@@ -79,6 +85,7 @@ def _fail(reason: str, status: int, termination_log: str) -> int:
 
 def _run(argv: Sequence[str]) -> None:
     args, beam_args = _parser().parse_known_args(argv)
+    _check_tfx(args.tfx)
     request = _parse_json(args.json_serialized_invocation_args, "ExecutorInput")
     definitions = _parse_json(
         args.json_serialized_inputs_spec_args, "ComponentInputsSpec"
@@ -131,7 +138,7 @@ def _run_executor(
     )
     from tfx.orchestration.portable import outputs_utils
 
-    _check_executor(args.executor_class_path)
+    _check_executor(args.executor_class_path, translated["inputs"]["parameterValues"])
     # Remove leftovers of an earlier attempt: they would mix with the new outputs, and
     # TFX would take an existing output file for the output of a driver.
     output_file = translated["outputs"]["outputFile"]
@@ -189,6 +196,9 @@ def _parser() -> argparse.ArgumentParser:
         help="definitions of the step's inputs",
     )
     parser.add_argument(
+        "--tfx", required=True, help="version of TFX that compiled the pipeline"
+    )
+    parser.add_argument(
         "--artifacts",
         choices=artifact_places.ACCESSES,
         default="launcher",
@@ -210,8 +220,22 @@ def _parse_json(text: str, what: str) -> Json:
     return value
 
 
-def _check_executor(path: str) -> None:
+def _check_tfx(compiled: str) -> None:
+    own = tfx_version()
+    if own != compiled:
+        python = "{}.{}".format(*sys.version_info)
+        raise RunError(
+            f"The pipeline was compiled with TFX {compiled}, but this image has TFX"
+            f" {own}; compile with `uv run --python {python} --extra kubeflow"
+            " kubeflow_runner.py compile`, or with an image that has the same TFX."
+        )
+
+
+def _check_executor(path: str, parameters: Mapping[str, Any]) -> None:
+    """Raises a RunError unless the executor is that of the compiled pipeline."""
     from tfx.utils import import_utils
+
+    from pipeline import fingerprint
 
     try:
         import_utils.import_class_by_path(path)
@@ -220,6 +244,13 @@ def _check_executor(path: str) -> None:
             f"The executor {path!r} cannot be imported ({e}); the image must contain"
             " the code that the pipeline was compiled from."
         ) from e
+    compiled, own = parameters.get("code"), fingerprint.hash_run(path, parameters)
+    if own != compiled:
+        raise RunError(
+            f"The pipeline was compiled from code with hash {compiled}, but this image"
+            f" has {own} for {path}; rebuild the image from the code that compiles the"
+            " pipeline, and compile again."
+        )
 
 
 def _translate(request: Json, definitions: Json, places: Places) -> Json:

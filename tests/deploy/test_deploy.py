@@ -326,11 +326,22 @@ def test_what_the_image_is_built_from_is_sent_to_the_builder() -> None:
     assert all((REPOSITORY / source).exists() for source in copied)
 
 
+def test_the_image_is_the_same_with_and_without_make() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for name in ("PYTHON", "EXTRAS"):
+        (default,) = re.findall(f'^ARG {name}="?([^"\n]+)', dockerfile, re.MULTILINE)
+        assert f"{name} ?= {default}\n" in makefile
+    (python,) = re.findall(r"^ARG PYTHON=(.+)", dockerfile, re.MULTILINE)
+    guide = (REPOSITORY / "docs" / "kubeflow.md").read_text()
+    assert f"export UV_PYTHON={python}\n" in guide
+
+
 def test_make_starts_the_commands_that_the_guide_names() -> None:
     if not shutil.which("make"):
         pytest.skip("make is not installed here")
     for target, command in (
-        ("image", "docker build --file deploy/Dockerfile --tag msg-gan:0.1.0"),
+        ("image", "docker build --platform linux/amd64 --file deploy/Dockerfile"),
         ("compile", "kubeflow_runner.py compile --output pipeline.yaml"),
         ("submit", "kubeflow_runner.py submit --host http://localhost:8888"),
     ):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import pathlib
 import re
-import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 
 import pytest
 import tensorflow as tf
+import yaml
 from kfp_emulation import Cluster, StepServer, records
 from local_pipeline import COMPONENTS
 
@@ -22,7 +22,6 @@ from pipeline.kubeflow import command
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
 STOCK_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 
 
@@ -98,46 +97,25 @@ def test_tfxs_own_entry_point_fails_for_three_reasons(cluster: Cluster) -> None:
     assert "Could not find directory minio://" in run()
 
 
-def test_the_image_holds_what_a_step_needs(
-    cluster: Cluster, tmp_path: pathlib.Path
+@pytest.mark.parametrize("what", ["TFX", "code"])
+def test_a_step_that_is_not_what_was_compiled_names_both(
+    what: str, package: pathlib.Path, server: StepServer, tmp_path: pathlib.Path
 ) -> None:
-    """What deploy/Dockerfile does, without Docker: the same files, the same `uv sync`,
-    and then the container's own command far from the repository."""
-    dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text()
-    (extras,) = re.findall(r'^ARG EXTRAS="(.+)"', dockerfile, re.MULTILINE)
-    app = tmp_path / "app"
-    app.mkdir()
-    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
-        for source in sources.split():
-            if (REPOSITORY / source).is_dir():
-                shutil.copytree(REPOSITORY / source, app / source)
-            else:
-                shutil.copy(REPOSITORY / source, app)
-    *_, flags = re.findall(r"^    uv sync (.+) \${EXTRAS}", dockerfile, re.MULTILINE)
-    subprocess.run(
-        [os.environ.get("UV", "uv"), "sync", *flags.split(), *extras.split()],
-        cwd=app,
-        check=True,
-    )
-    for removed in re.findall(r"^    && rm -r (\S+)", dockerfile, re.MULTILINE):
-        for path in app.glob(removed):
-            shutil.rmtree(path)
-    shutil.rmtree(app / "components")
-    request = cluster.prepare("SchemaGen")
-    away = tmp_path / "home"
-    away.mkdir()
-    subprocess.run(
-        cluster.command("SchemaGen", request),
-        cwd=away,
-        env={
-            "PATH": f"{app / '.venv' / 'bin'}:{os.environ['PATH']}",
-            "HOME": str(away),
-            **cluster.environment,
-        },
-        check=True,
-    )
-    cluster.publish("SchemaGen", request)
-    assert list(cluster.stored("SchemaGen", "schema").iterdir())
+    spec = next(iter(yaml.safe_load_all(package.read_text())))
+    parameters = spec["root"]["dag"]["tasks"]["SchemaGen"]["inputs"]["parameters"]
+    other, own = {
+        "TFX": ("0.1.2", importlib.metadata.version("tfx")),
+        "code": ("0123456789abcdef", parameters["code"]["runtimeValue"]["constant"]),
+    }[what]
+    edited = tmp_path / "pipeline.yaml"
+    edited.write_text(package.read_text().replace(own, other))
+    cluster = Cluster(edited, tmp_path / "cluster", "minio://bucket/root", server)
+    ended = cluster.run("SchemaGen")
+    assert ended.status == 1
+    *_, last = ended.output.splitlines()
+    assert other in last
+    assert own in last
+    assert "compile" in last
 
 
 def test_with_a_shared_directory_all_steps_run_and_push(

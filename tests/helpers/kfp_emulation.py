@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 import yaml
@@ -29,6 +29,18 @@ _REPOSITORY = pathlib.Path(__file__).parents[2]
 _SCHEMES = {"minio://": "minio", "s3://": "s3", "gs://": "gcs"}
 
 Json = dict[str, Any]
+
+
+class Starter(Protocol):
+    """Starts a step's command line, one at a time."""
+
+    def start(
+        self, command: Sequence[str], environment: dict[str, str], log: pathlib.Path
+    ) -> int:
+        """Starts a command; the process's id."""
+
+    def status(self) -> int:
+        """Waits for the command that was started last; its exit status."""
 
 
 class StepServer:
@@ -95,7 +107,7 @@ class Cluster:
         package: pathlib.Path,
         directory: pathlib.Path,
         pipeline_root: str,
-        server: StepServer,
+        server: Starter,
         parameters: Json | None = None,
     ):
         """Begins a run.

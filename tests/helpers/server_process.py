@@ -6,8 +6,11 @@ import pathlib
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import requests
+
+_MSG_GAN = (sys.executable, "-c", "from msg_modules import cli; cli.main()")
 
 LIMITS = {
     "max-images": 40,
@@ -26,7 +29,12 @@ class Server:
       directory: What it serves.
     """
 
-    def __init__(self, directory: pathlib.Path, **limits: float):
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        msg_gan: Sequence[str] = _MSG_GAN,
+        **limits: float,
+    ):
         self.directory = directory
         flags = [
             part
@@ -35,7 +43,7 @@ class Server:
         ]
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-c", "from msg_modules import cli; cli.main()"),
+                *msg_gan,
                 *("serve", "--model", str(directory), "--port", "0", *flags),
             ],
             stdout=subprocess.PIPE,

@@ -19,7 +19,7 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 GUIDES = ("kubeflow.md", "beam.md", "data.md")
 PLACEHOLDERS = ("BUCKET", "PROJECT", "REGION", "REGISTRY", "REPOSITORY")
 # Programs of others, which are not here.
-OTHERS = {"curl", "export", "kind", "kubectl"}
+OTHERS = {"curl", "docker", "export", "kind", "kubectl"}
 
 
 def _commands(program: str) -> list[list[str]]:

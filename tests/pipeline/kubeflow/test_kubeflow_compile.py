@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import pathlib
 import subprocess
@@ -123,6 +124,8 @@ def test_each_step_starts_our_entry_point(documents: list[dict[str, Any]]) -> No
             "python",
             "-m",
             "pipeline.kubeflow.entrypoint",
+            "--tfx",
+            importlib.metadata.version("tfx"),
         ]
         assert container["args"].count("{{$}}") == 1
 

@@ -130,6 +130,7 @@ class Step:
             "executor_class_path": executor,
             "json_serialized_invocation_args": json.dumps(self.request),
             "json_serialized_inputs_spec_args": json.dumps(self.definitions),
+            "tfx": entrypoint.tfx_version(),
             **arguments,
         }
         return entrypoint.main(
