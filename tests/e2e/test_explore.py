@@ -92,8 +92,12 @@ class Page:
         return self.find(name).get_attribute("src") or ""
 
     def gallery(self, name: str) -> list[str]:
-        images = self.find(name).find_elements(By.TAG_NAME, "img")
-        return [image.get_attribute("src") for image in images]
+        # At once, since the page may replace the images at any time.
+        return self.browser.execute_script(
+            "return [...document.getElementById(arguments[0])"
+            ".querySelectorAll('img')].map((image) => image.src)",
+            name,
+        )
 
     def coordinates(self) -> np.ndarray:
         return np.array(
