@@ -64,7 +64,7 @@ class ModelConfig:
 class TrainConfig:
     """Training settings."""
 
-    steps: int = 1500
+    steps: int = 750
     """Training steps; each updates both networks once."""
 
     batch_size: int = 64

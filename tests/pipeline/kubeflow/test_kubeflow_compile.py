@@ -137,7 +137,7 @@ def test_runtime_parameters_have_the_presets_defaults(
     defaults = {name: p["defaultValue"] for name, p in parameters.items()}
     assert defaults == {
         "dataset": "fashion_mnist:3.0.1",
-        "train_steps": 1500,
+        "train_steps": 750,
         "batch_size": 64,
         "generator_learning_rate": 0.001,
         "discriminator_learning_rate": 0.001,
@@ -407,7 +407,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
     assert "; 0.5 to 2 CPUs; 2.5 GB" in transform
     assert "volume msg-gan at /mnt/msg-gan" in trainer
     assert shown.index("TfdsExampleGen:") < shown.index("Pusher:")
-    assert "train_steps = 1500" in shown
+    assert "train_steps = 750" in shown
     assert not output.exists()
 
 

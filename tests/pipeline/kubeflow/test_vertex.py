@@ -125,7 +125,7 @@ def test_checkpoints_and_generators_lie_in_mounted_buckets(
         for name, parameter in root["inputDefinitions"]["parameters"].items()
     }
     assert defaults["serving_dir"] == "/gcs/bucket/msg-gan/serving"
-    assert defaults["train_steps"] == 1500
+    assert defaults["train_steps"] == 750
 
 
 def test_the_same_input_gives_the_same_bytes(
