@@ -25,10 +25,9 @@ _AMOUNTS = {
 # Kubeflow's driver prints it as a Go float, which below 1e-4 GB is no quantity.
 _LEAST = {"cpu": 1e-3, "memory": 2.0**20}
 
-# Twice the peak resident memory that each step's process had with Fashion-MNIST (see
-# docs/performance.md) as the request, and twice that as the limit. Trainer and
-# GanEvaluator hold the transformed examples in memory: larger images or more of them
-# need more. The CPU limits let a step use the idle cores of a common node.
+# About twice the peak resident memory that each step's process had with Fashion-MNIST
+# (see docs/performance.md) as the request, and twice that as the limit. The CPU limits
+# let a step use the idle cores of a common node.
 DEFAULTS = {
     "TfdsExampleGen": "cpu:1-4,memory:2Gi-4Gi",
     "StatisticsGen": "cpu:1-4,memory:2Gi-4Gi",
@@ -40,7 +39,7 @@ DEFAULTS = {
     "GanEvaluator": "cpu:1-8,memory:4Gi-8Gi",
     "Pusher": "cpu:250m-1,memory:1Gi-2Gi",
 }
-# The Trainer's own pod while a job trains: it holds the examples once, to name the job.
+# The Trainer's own pod while a job trains: it reads the examples once, to name the job.
 WHILE_A_JOB_TRAINS = "cpu:250m-1,memory:2Gi-4Gi"
 
 

@@ -118,7 +118,7 @@ def step(
     with tf.io.TFRecordWriter(str(examples), "GZIP") as writer:
         features = {
             f"image_{size}": tf.train.Feature(
-                float_list=tf.train.FloatList(value=[0.5] * size * size)
+                float_list=tf.train.FloatList(value=[1.0] * size * size)
             )
             for size in SIZES
         }
