@@ -144,10 +144,7 @@ def test_a_person_explores(
     process = start(pipeline.root / "serving", "--run", str(pipeline.root))
     page = Page(browser, _read_url(process))
 
-    # The page opens with the samples of a seed, of which the first one is picked. An
-    # unconditional generator has no classes to choose from.
-    assert not page.find("label").is_displayed()
-    assert not page.find("class").is_displayed()
+    # The page opens with the samples of a seed, of which the first one is picked.
     page.wait_until(lambda: len(page.gallery("sample-images")) == 48)
     page.wait_until(lambda: page.source("scale-2"))
     latent = generator.draw_codes(48, 0)[0]
@@ -250,14 +247,18 @@ def test_a_person_explores(
 
 
 @pytest.mark.slow
-def test_without_a_run_it_says_how_real_images_are_shown(
-    pipeline: Pipeline,
+def test_without_classes_and_without_a_run(
     start: Callable[..., subprocess.Popen],
     browser: webdriver.Chrome,
+    tmp_path: pathlib.Path,
 ) -> None:
-    page = Page(browser, _read_url(start(pipeline.root / "serving")))
+    network, _ = networks.build("compact", 8, FASHION)
+    export.export(network, 8, str(tmp_path / "serving" / "4"))
+    page = Page(browser, _read_url(start(tmp_path / "serving")))
 
     page.wait_until(lambda: page.source("scale-2"))
+    assert not page.find("label").is_displayed()
+    assert not page.find("class").is_displayed()
     page.find("tab-real").click()
 
     assert "--run output/quickstart" in page.find("real").text

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.spatial.distance
+from eight_bits import examples_of
 
 from msg_modules.training import health
 
@@ -20,7 +21,7 @@ def _images(num_images: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def watch() -> health.CollapseWatch:
-    return health.CollapseWatch(_images(500))
+    return health.CollapseWatch(examples_of(_images(500)))
 
 
 def _reports(watch: health.CollapseWatch, accuracies: list[tuple[float, float]]):
@@ -85,7 +86,7 @@ def test_samples_alike_are_warned_of_whatever_the_contrast(
     capsys: pytest.CaptureFixture[str], gain: float
 ):
     # Training images and samples of the same contrast, high or low.
-    watch = health.CollapseWatch(gain * _images(500))
+    watch = health.CollapseWatch(examples_of(gain * _images(500)))
     one = np.repeat(_images(1, seed=7), 40, axis=0)
     nearly = gain * (0.9 * one + 0.1 * _images(40, seed=8))
 
