@@ -21,6 +21,7 @@ def pytest_configure() -> None:
     configure_devices("mirrored", 2)
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = getattr(item, "fixturenames", ())
