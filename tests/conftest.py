@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from msg_modules.common import console
 
 console.quiet_libraries()
 
-# Session fixtures that take long: the tests that use one run in the same process.
-_SHARED = ("ended_run", "pipeline")
+# Test files that share a session fixture that takes long to make.
+_GROUPS = {
+    f"tests/e2e/test_{name}.py": group
+    for group, names in {
+        "pipeline": (
+            "bad_input",
+            "classes",
+            "explore",
+            "gate",
+            "interruption",
+            "local_runner",
+            "report",
+        ),
+        "ended_run": ("kubeflow_retries", "kubeflow_steps"),
+    }.items()
+    for name in names
+}
+
+
+class _GroupScheduling(LoadFileScheduling):
+    """Runs a file's tests, and those of a group of files, in the same process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = super()._split_scope(nodeid)
+        return _GROUPS.get(path, path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _GroupScheduling(config, log)
 
 
 def pytest_configure() -> None:
@@ -19,14 +48,6 @@ def pytest_configure() -> None:
     from msg_modules.training.distribution import configure_devices
 
     configure_devices("mirrored", 2)
-
-
-@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        group = next((name for name in _SHARED if name in names), item.location[0])
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
