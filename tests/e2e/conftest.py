@@ -54,6 +54,9 @@ def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
         "4",
         "--train.batch-size",
         "8",
+        # Without momentum, a few steps of Adam would make much of little differences.
+        "--train.beta-1",
+        "0.5",
         "--train.report-every",
         "2",
         "--train.sample-every",
