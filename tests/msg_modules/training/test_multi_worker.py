@@ -55,7 +55,9 @@ def command(trained: Any, examples: pathlib.Path) -> Callable:
             "train.report-every": recipe.report_every,
             "train.checkpoint-every": recipe.checkpoint_every,
         }
-        return ["train", *(s for k, v in flags.items() for s in (f"--{k}", str(v)))]
+        words = [word for k, v in flags.items() for word in (f"--{k}", str(v))]
+        # As `trained`, whose images have no labels.
+        return ["train", "--model.no-conditional", *words]
 
     return arguments
 
