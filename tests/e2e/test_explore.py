@@ -164,7 +164,9 @@ def test_a_person_explores(
 
     # What is shown is what is saved: scales beside each other, 280 pixels each.
     path = page.download("download-image", downloads)
-    assert path.name == "seed-0-image-1-edited.png"
+    kind = generator.classes.names[latent[generator.latent_dim :].argmax()]
+    kind = re.sub("[^A-Za-z0-9]+", "-", kind)
+    assert path.name == f"seed-0-image-1-edited-{kind}.png"
     saved = np.asarray(PIL.Image.open(path))[::10, 576::10]
     np.testing.assert_array_equal(saved, _pixels(page.source("scale-2")))
     page.after(page.find("back").click)
