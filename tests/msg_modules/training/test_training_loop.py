@@ -228,8 +228,8 @@ def test_two_replicas_train_like_one_with_the_same_global_batch(
 
     _assert_same(_weights(two), _weights(one))
     for line, wanted in zip(
-        reporting.read_stats(tmp_path),
-        reporting.read_stats(trained.directory),
+        reporting.read_stats(tmp_path / "two"),
+        reporting.read_stats(tmp_path / "one"),
         strict=True,
     ):
         assert line["images"] == wanted["images"]
