@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import platform
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from msg_modules.common import console
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.generator.sampling import Generator
 from msg_modules.metrics import accuracy_score, by_class, candidate
 from msg_modules.metrics.yardstick import Measurement, Yardstick
+
+_NO_SCORES: Mapping[str, accuracy_score.Score] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,10 +83,10 @@ def evaluate(
     try:
         generator = candidate.load_candidate(model)
         measured = measure(generator, yardstick, config)
+        class_figures = measure_classes(generator, yardstick, config)
     except candidate.UnfitGenerator as e:
         verdict = Verdict(False, (str(e),))
-        found = to_json(yardstick=yardstick, config=config, verdict=verdict)
-        return {**found, "by_class": None, "accuracy_scores": None}, None
+        return to_json(yardstick=yardstick, config=config, verdict=verdict), None
     path, baseline_measured = None, None
     if baseline is not None:
         try:
@@ -101,31 +106,10 @@ def evaluate(
         figures=figures,
         measured=measured,
         baseline=path,
+        class_figures=class_figures,
+        accuracy_scores=score_accuracy(generator, yardstick, config),
     )
-    return {**found, **_by_class(generator, yardstick, config)}, generator
-
-
-def _by_class(
-    generator: Generator, yardstick: Yardstick, config: EvaluateConfig
-) -> dict[str, Any]:
-    """Measures a conditional generator's classes, as part of `metrics.json`."""
-    has_labels = (
-        yardstick.train.labels is not None and yardstick.test.labels is not None
-    )
-    if not len(generator.classes) or not has_labels:
-        return {"by_class": None, "accuracy_scores": None}
-    data = (yardstick.train, yardstick.test)
-    figures = by_class.measure(generator, yardstick.classifier, *data, config.seed)
-    scores = (
-        accuracy_score.accuracy_scores(generator, *data, config.seed)
-        if config.accuracy_score
-        else {}
-    )
-    return {
-        "by_class": [each._asdict() for each in figures],
-        "accuracy_scores": {name: each._asdict() for name, each in scores.items()}
-        or None,
-    }
+    return found, generator
 
 
 def measure(
@@ -143,6 +127,43 @@ def measure(
         yardstick.measure(candidate.draw(generator, yardstick.num_images, seed))
         for seed in seeds
     ]
+
+
+def measure_classes(
+    generator: Generator, yardstick: Yardstick, config: EvaluateConfig
+) -> list[by_class.ClassFigures]:
+    """Measures each class of a conditional generator; empty without classes.
+
+    Raises:
+      UnfitGenerator: If the generator violates its interface, or all images of a class
+        are the same.
+    """
+    if not _has_classes(generator, yardstick):
+        return []
+    return by_class.measure(
+        generator, yardstick.classifier, yardstick.train, yardstick.test, config.seed
+    )
+
+
+def score_accuracy(
+    generator: Generator, yardstick: Yardstick, config: EvaluateConfig
+) -> dict[str, accuracy_score.Score]:
+    """Computes the classification accuracy score, if it is wanted and possible."""
+    if not config.accuracy_score:
+        return {}
+    if not _has_classes(generator, yardstick):
+        console.say("  no accuracy score, since the generator is unconditional")
+        return {}
+    return accuracy_score.accuracy_scores(
+        generator, yardstick.train, yardstick.test, config.seed
+    )
+
+
+def _has_classes(generator: Generator, yardstick: Yardstick) -> bool:
+    has_labels = (
+        yardstick.train.labels is not None and yardstick.test.labels is not None
+    )
+    return len(generator.classes) > 0 and has_labels
 
 
 def compare(
@@ -234,6 +255,8 @@ def to_json(
     figures: dict[str, Figure] | None = None,
     measured: list[Measurement] | None = None,
     baseline: str | None = None,
+    class_figures: Sequence[by_class.ClassFigures] = (),
+    accuracy_scores: Mapping[str, accuracy_score.Score] = _NO_SCORES,
 ) -> dict[str, Any]:
     """Converts an evaluation to the content of `metrics.json`.
 
@@ -244,6 +267,8 @@ def to_json(
       figures: The result of `compare`; None for an unfit generator.
       measured: The result of `measure`; None for an unfit generator.
       baseline: Path of the last blessed generator.
+      class_figures: The result of `measure_classes`.
+      accuracy_scores: The result of `score_accuracy`.
     """
     return {
         "blessed": verdict.blessed,
@@ -265,6 +290,10 @@ def to_json(
         }
         if "class_distance" in yardstick.metrics
         else None,
+        "by_class": [figures._asdict() for figures in class_figures],
+        "accuracy_scores": {
+            name: score._asdict() for name, score in accuracy_scores.items()
+        },
         "config": dataclasses.asdict(config),
         "versions": {
             "python": platform.python_version(),

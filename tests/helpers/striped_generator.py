@@ -21,13 +21,15 @@ _LATENT_DIM = 8
 
 @keras.saving.register_keras_serializable()
 class _Stripes(keras.Layer):
-    def __init__(self, patterns: Sequence[int]):
+    def __init__(self, patterns: Sequence[int], collapsed: Sequence[float]):
         super().__init__()
         self._patterns = list(patterns)
+        self._collapsed = tf.constant(collapsed, tf.float32)
 
     def call(self, codes: tf.Tensor) -> tuple[tf.Tensor, ...]:
         latents, weights = codes[:, :_LATENT_DIM], codes[:, _LATENT_DIM:]
         uniform = 0.5 * (1 + tf.math.erf(latents[:, :2] / np.sqrt(2)))
+        uniform *= 1 - tf.reduce_sum(weights * self._collapsed, 1, keepdims=True)
         phase = 2 * np.pi * uniform[:, 0, None, None, None]
         period = 4 + 4 * uniform[:, 1, None, None, None]
         y, x = np.mgrid[:28, :28].astype(np.float32)
@@ -38,15 +40,18 @@ class _Stripes(keras.Layer):
 
 
 def striped_generator(
-    directory: pathlib.Path, patterns: Sequence[int] = (0, 1, 2)
+    directory: pathlib.Path,
+    patterns: Sequence[int] = (0, 1, 2),
+    collapsed: Sequence[float] = (0, 0, 0),
 ) -> Generator:
     """Exports and loads the generator.
 
     Args:
       directory: Where to export it.
       patterns: For each class, the one that is drawn when it is asked for.
+      collapsed: For each class, 1 if all its images are the same.
     """
     codes = keras.Input([_LATENT_DIM + len(CLASSES)])
-    network = keras.Model(codes, _Stripes(patterns)(codes))
+    network = keras.Model(codes, _Stripes(patterns, collapsed)(codes))
     export.export(network, _LATENT_DIM, str(directory), CLASSES)
     return load_generator(directory)

@@ -7,7 +7,9 @@ import pytest
 from eight_bits import examples_of
 from striped_generator import CLASSES, striped_generator
 
-from msg_modules.metrics import by_class
+from msg_modules.configs import EvaluateConfig
+from msg_modules.metrics import by_class, judge
+from msg_modules.metrics.yardstick import Yardstick
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,32 @@ def test_classes_that_are_confused_are_told(
         assert wrong.frechet > 5 * right.frechet
         assert wrong.real_accuracy == right.real_accuracy
         assert wrong.real_frechet == right.real_frechet
+
+
+@pytest.mark.parametrize("collapsed", [(0, 0, 0), (0, 1, 0)])
+def test_a_class_whose_images_are_all_the_same_is_not_blessed(
+    tmp_path: pathlib.Path, stripes_classifier, data, collapsed: tuple[int, ...]
+):
+    path = striped_generator(tmp_path / "1", collapsed=collapsed).path
+    config = EvaluateConfig(num_seeds=1, max_frechet_share=None, accuracy_score=False)
+
+    found, generator = judge.evaluate(
+        path, Yardstick(stripes_classifier, *data), config
+    )
+
+    assert found["blessed"] is not any(collapsed)
+    assert len(found["by_class"]) == (0 if any(collapsed) else 3)
+    assert (generator is None) is any(collapsed)
+    reasons = " ".join(found["reasons"])
+    assert ("are the same, so the generator has collapsed" in reasons) is any(collapsed)
+
+
+def test_without_classes_the_accuracy_score_is_left_out_and_that_is_said(
+    pushed, stripes_classifier, data, capsys: pytest.CaptureFixture[str]
+):
+    config = EvaluateConfig(num_seeds=1, accuracy_score=True)
+
+    found, _ = judge.evaluate(pushed.path, Yardstick(stripes_classifier, *data), config)
+
+    assert (found["by_class"], found["accuracy_scores"]) == ([], {})
+    assert "no accuracy score" in capsys.readouterr().out
