@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msg_modules.commands import outputs
@@ -26,6 +26,7 @@ _MOVING = (".gif", outputs.VIDEO_SUFFIX)
 _MAX_STEPS = 10_000
 _ENLARGED = 4
 _SHEET_IMAGES, _CLASS_IMAGES = 40, 10
+_REAL, _GENERATED = "training images", "generated images"
 
 
 def sample(
@@ -200,35 +201,9 @@ def sheet(
     from msg_modules.pictures import sheets
 
     generator = sampling.load_generator(model)
-    if by_class:
-        generator.classes.check("by_class is True")
-        outputs.check_count(num_images, len(generator.classes))
-    labels: Sequence[int | None] = [None]
-    scale: Scale = "all"
-    if by_class:
-        labels, scale = range(len(generator.classes)), "largest"
-    kinds = {}
-    if examples is not None:
-        kinds["training images"] = (
-            _load_classes(examples, num_images, len(labels))
-            if by_class
-            else [_load(examples, num_images)]
-        )
-    kinds["generated images"] = [
-        _join(_draw(generator, num_images, seed, truncation, label, scale))
-        for label in labels
-    ]
-    pictures: list[PIL.Image.Image] = []
-    for pyramids in kinds.values():
-        if not by_class:
-            pictures.append(sheets.pyramid_sheet(pyramids[0]))
-            continue
-        columns = min(num_images, _CLASS_IMAGES)
-        rows = [sheets.pyramid_sheet(pyramid, columns) for pyramid in pyramids]
-        # The names stand at the left of the first picture only.
-        names = [""] * len(rows) if pictures else generator.classes.names
-        pictures.append(sheets.one_below_another(rows, names))
-    outputs.save(sheets.side_by_side(pictures, list(kinds)), output)
+    draw = _class_sheets if by_class else _plain_sheets
+    pictures = draw(generator, examples, num_images, seed, truncation)
+    outputs.save(sheets.side_by_side(list(pictures.values()), list(pictures)), output)
 
 
 def real(
@@ -273,6 +248,55 @@ def timelapse(run: pathlib.Path, output: pathlib.Path, force: bool = False) -> N
     with outputs.writing(output):
         sheets.save_animation(frames, output)
     console.say(f"{output}: {len(frames)} sheets")
+
+
+def _plain_sheets(
+    generator: Generator,
+    examples: pathlib.Path | None,
+    num_images: int,
+    seed: int,
+    truncation: float,
+) -> dict[str, PIL.Image.Image]:
+    """Renders a sheet of all scales for each kind of image, by caption."""
+    from msg_modules.pictures import sheets
+
+    kinds = {}
+    if examples is not None:
+        kinds[_REAL] = _load(examples, num_images)
+    kinds[_GENERATED] = _join(
+        _draw(generator, num_images, seed, truncation, None, "all")
+    )
+    return {caption: sheets.pyramid_sheet(kind) for caption, kind in kinds.items()}
+
+
+def _class_sheets(
+    generator: Generator,
+    examples: pathlib.Path | None,
+    num_images: int,
+    seed: int,
+    truncation: float,
+) -> dict[str, PIL.Image.Image]:
+    """Renders a sheet with a row per class for each kind of image, by caption."""
+    from msg_modules.pictures import sheets
+
+    names = generator.classes.names
+    generator.classes.check("by_class is True")
+    outputs.check_count(num_images, len(names))
+    kinds = {}
+    if examples is not None:
+        kinds[_REAL] = _load_classes(examples, num_images, len(names))
+    kinds[_GENERATED] = [
+        _join(_draw(generator, num_images, seed, truncation, label, "largest"))
+        for label in range(len(names))
+    ]
+    columns = min(num_images, _CLASS_IMAGES)
+    pictures: dict[str, PIL.Image.Image] = {}
+    for caption, classes in kinds.items():
+        rows = [sheets.pyramid_sheet(pyramid, columns) for pyramid in classes]
+        # The names stand at the left of the first picture only.
+        shown = [""] * len(rows) if pictures else names
+        pictures[caption] = sheets.one_below_another(rows, shown)
+    return pictures
 
 
 def _pair(

@@ -34,7 +34,8 @@ def build(
       images: The images to generate.
       precision: With `bfloat16`, the layers compute in bfloat16 with float32 weights;
         images and logits are still float32.
-      num_classes: Number of classes to condition on; 0 for none.
+      num_classes: Number of classes to condition on; 0 for none, and for a network that
+        does not take classes (`takes_classes`).
 
     Returns:
       The generator, codes `[batch, latent_dim + num_classes]` (see
@@ -43,10 +44,9 @@ def build(
       `[batch, num_classes]`, if there are classes) -> logits `[batch, 1]`.
 
     Raises:
-      ConfigError: If there is no such network, or it cannot generate these images or
-        take classes.
+      ConfigError: If there is no such network, or it cannot generate these images.
     """
-    module = check(network, images, num_classes > 0)
+    module = check(network, images)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(_POLICIES[precision])
     try:
@@ -64,23 +64,13 @@ def takes_classes(network: str) -> bool:
     return getattr(_module(network), "CONDITIONAL", False)
 
 
-def check(network: str, images: ImageSpec, conditional: bool = False) -> ModuleType:
+def check(network: str, images: ImageSpec) -> ModuleType:
     """Returns the module of a network that can generate these images.
-
-    Args:
-      network: Name of the network.
-      images: The images to generate.
-      conditional: Whether to condition on classes.
 
     Raises:
       ConfigError: If there is none.
     """
     module = _module(network)
-    if conditional and not takes_classes(network):
-        raise ConfigError(
-            f"model.network is {network!r}, which does not take classes; use"
-            " --model.no-conditional or --model.network compact."
-        )
     only = getattr(module, "IMAGES", images)
     if images != only:
         raise ConfigError(
