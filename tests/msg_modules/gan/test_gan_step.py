@@ -15,7 +15,6 @@ from msg_modules.gan.step import METRICS, Gan
 
 COMPACT = ModelConfig(network="compact", latent_dim=8)
 TUTORIAL = ModelConfig(network="tutorial", latent_dim=16)
-_SLOW_TUTORIAL = [COMPACT, pytest.param(TUTORIAL, marks=pytest.mark.slow)]
 
 
 def _noise_weights(network: keras.Model, seed: int) -> list[np.ndarray]:
@@ -89,7 +88,11 @@ def test_what_bfloat16_trains_is_exported_in_float32(half_life: int):
         np.testing.assert_allclose(exported, wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", _SLOW_TUTORIAL, ids=["compact", "tutorial"])
+@pytest.mark.parametrize(
+    "model",
+    [COMPACT, pytest.param(TUTORIAL, marks=pytest.mark.slow)],
+    ids=["compact", "tutorial"],
+)
 def test_a_step_in_bfloat16_is_nearly_one_in_float32(model: ModelConfig):
     norms = {}
     for precision in ("float32", "bfloat16"):
@@ -411,19 +414,30 @@ _EVERYTHING = {
 }
 
 
+def _classes_in_turn(num_images: int, num_classes: int) -> np.ndarray:
+    if not num_classes:
+        return np.zeros([num_images, 0], np.float32)
+    return np.eye(num_classes, dtype=np.float32)[np.arange(num_images) % num_classes]
+
+
 def _gradients_of_one_replica(
-    model: ModelConfig, images: tuple[np.ndarray, ...], **recipe: float
+    model: ModelConfig,
+    images: tuple[np.ndarray, ...],
+    num_classes: int = 0,
+    **recipe: float,
 ) -> list[np.ndarray]:
     config = TrainConfig(batch_size=len(images[0]), **(recipe or _EVERYTHING))
-    gan = Gan(model, config, FASHION, 1)
+    gan = Gan(model, config, FASHION, 1, num_classes)
     _without_chance_and_statistics(gan)
-    gan.replica_step(_tensors(images), True)
+    classes = _classes_in_turn(len(images[0]), num_classes)
+    gan.replica_step(_tensors(images), True, tf.constant(classes))
     return _gradients(gan)
 
 
 def _gradients_of_two_replicas(
     model: ModelConfig,
     images: tuple[np.ndarray, ...],
+    num_classes: int = 0,
     kind: type[Gan] = Gan,
     **recipe: float,
 ) -> list[np.ndarray]:
@@ -434,7 +448,7 @@ def _gradients_of_two_replicas(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
     )
     with strategy.scope():
-        gan = kind(model, config, FASHION, 2)
+        gan = kind(model, config, FASHION, 2, num_classes)
     _without_chance_and_statistics(gan)
 
     def part(scale: np.ndarray) -> tf.distribute.DistributedValues:
@@ -444,7 +458,8 @@ def _gradients_of_two_replicas(
         )
 
     parts = tuple(map(part, images))
-    tf.function(lambda: strategy.run(gan.replica_step, (parts, True)))()
+    classes = part(_classes_in_turn(len(images[0]), num_classes))
+    tf.function(lambda: strategy.run(gan.replica_step, (parts, True, classes)))()
     return _gradients(gan)
 
 
@@ -457,16 +472,24 @@ def _assert_same_gradients(
         )
 
 
-@pytest.mark.parametrize("model", _SLOW_TUTORIAL, ids=["compact", "tutorial"])
+@pytest.mark.parametrize(
+    ("model", "num_classes"),
+    [
+        pytest.param(COMPACT, 0, id="compact"),
+        pytest.param(COMPACT, 3, id="compact with classes"),
+        pytest.param(TUTORIAL, 0, id="tutorial", marks=pytest.mark.slow),
+    ],
+)
 def test_gradients_of_two_replicas_are_those_of_the_mean_over_the_global_batch(
-    make_pyramids: Callable, model: ModelConfig
+    make_pyramids: Callable, model: ModelConfig, num_classes: int
 ):
     images = make_pyramids(4)
 
-    wanted = _gradients_of_one_replica(model, images)
+    wanted = _gradients_of_one_replica(model, images, num_classes)
+    seen = _gradients_of_two_replicas(model, images, num_classes)
 
     assert max(np.max(np.abs(gradient)) for gradient in wanted) > 0.01
-    _assert_same_gradients(_gradients_of_two_replicas(model, images), wanted)
+    _assert_same_gradients(seen, wanted)
 
 
 def test_dividing_by_the_number_of_replicas_once_more_halves_the_gradients(
@@ -481,7 +504,7 @@ def test_dividing_by_the_number_of_replicas_once_more_halves_the_gradients(
     images = make_pyramids(4)
     recipe = {"seed": 1, "r1_gamma": 1.0, "beta_1": 0.5}
     wanted = _gradients_of_one_replica(COMPACT, images, **recipe)
-    mistaken = _gradients_of_two_replicas(COMPACT, images, DividedTwice, **recipe)
+    mistaken = _gradients_of_two_replicas(COMPACT, images, kind=DividedTwice, **recipe)
 
     _assert_same_gradients([2 * gradient for gradient in mistaken], wanted)
     with pytest.raises(AssertionError):
