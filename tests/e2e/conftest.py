@@ -57,6 +57,8 @@ def flags(volume: pathlib.Path, garments_dir: pathlib.Path) -> list[str]:
         # Without momentum, a few steps of Adam would make much of little differences.
         "--train.beta-1",
         "0.5",
+        "--train.checkpoint-every",
+        "2",
         "--train.report-every",
         "2",
         "--train.sample-every",

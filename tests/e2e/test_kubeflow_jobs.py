@@ -413,16 +413,17 @@ def test_two_workers_train_what_one_pod_trains(
 
     assert ended.status == 0, ended.output
     one, two = (c.stored("Trainer", "model_run") for c in (cluster, job))
-    wanted, seen = _checkpoint(one, 4), _checkpoint(two, 4)
+    # The first checkpoint: differences in rounding grow with each step. They are 1e-5,
+    # or near 0.1 where rounding puts one activation on the other side of a leaky ReLU's
+    # kink; other images or losses divided wrongly make it 1.
+    wanted, seen = _checkpoint(one, 2), _checkpoint(two, 2)
     assert seen.keys() == wanted.keys()
     for name, array in wanted.items():
-        # Differences in rounding grow with each step; losses that are divided wrongly
-        # double or halve the moments.
         distance = np.linalg.norm(seen[name].astype(float) - array)
-        assert distance <= 0.45 * np.linalg.norm(array) + 1e-8, name
+        tolerance, least = (0.3, 1e-8) if "optimizer" in name else (0.1, 1e-3)
+        assert distance <= tolerance * np.linalg.norm(array) + least, name
     lines = [reporting.read_stats(run) for run in (one, two)]
-    assert len(lines[0]) == len(lines[1])
-    for line, other in zip(lines[0][:1], lines[1][:1], strict=True):
+    for line, other in zip(*lines, strict=True):
         assert (line["step"], line["images"]) == (other["step"], other["images"])
         for name in (m for m in METRICS if not m.endswith("gradient_norm")):
             assert other[name] == pytest.approx(line[name], rel=1e-3)
