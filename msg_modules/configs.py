@@ -107,6 +107,15 @@ class TrainConfig:
     """Apply the gradient penalties every N steps, scaled by N (lazy
     regularization)."""
 
+    augment: bool = False
+    """Augment what the discriminator sees, for small datasets: shifts, cutout and, for
+    RGB images, brightness, saturation and contrast (differentiable augmentation)."""
+
+    start_from: str | None = None
+    """Start from the weights of the last checkpoint of another training of the same
+    networks, with the step count and the optimizers reset. A directory with
+    `checkpoints` in it, such as a `model_run` of the Trainer."""
+
     ema_half_life: int = 2000
     """Half-life, in images, of the exponential moving average of the generator's
     weights, which is what is exported; 0 exports the raw weights."""

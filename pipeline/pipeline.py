@@ -27,7 +27,7 @@ from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.data import preprocessing
 from msg_modules.gan import networks
-from msg_modules.training import run_fn
+from msg_modules.training import run_fn, starting_point
 from pipeline import fingerprint
 from pipeline.configs import PipelineConfig
 
@@ -98,6 +98,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
             ),
             "checkpoint_root": str(config.checkpoint_path.absolute()),
             "weights_code": fingerprint.hash_packages(*_WEIGHTS_CODE),
+            "starting_point": _starting_point(config),
         },
     )
     classifier_trainer = ClassifierTrainer(
@@ -161,6 +162,14 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         ),
         beam_pipeline_args=config.beam.pipeline_args,
     )
+
+
+def _starting_point(config: PipelineConfig) -> str | None:
+    """A hash of the weights to start from, for the cache, if they are here."""
+    directory = config.train.start_from
+    if directory is None or not pathlib.Path(directory).exists():
+        return None
+    return starting_point.fingerprint(directory)
 
 
 def _schema_text(config: PipelineConfig) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.image_spec import ImageSpec
 from msg_modules.data.preprocessing import Pyramid
-from msg_modules.gan import losses, networks, penalties
+from msg_modules.gan import augmentation, losses, networks, penalties
 
 # The half-life of the average is at most this fraction of the images seen so far, so
 # that the average follows the weights quickly at the start (StyleGAN2-ADA,
@@ -116,7 +116,8 @@ class Gan(tf.Module):
         variables = self.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(both)
-            logits = self._discriminate(both, tf.concat([classes, classes], 0))
+            seen = self._augment(both)
+            logits = self._discriminate(seen, tf.concat([classes, classes], 0))
         real_logits, fake_logits = tf.split(logits, 2)
         with tf.GradientTape(persistent=True) as loss_tape:
             loss_tape.watch([real_logits, fake_logits])
@@ -143,12 +144,13 @@ class Gan(tf.Module):
             [scale * tf.split(gradient, 2)[1] for gradient in image_gradients],
         )
         if with_penalty:
+            real, fake = zip(*(tf.split(scale, 2) for scale in seen), strict=True)
             # The last bias shifts all logits equally, so it has no penalty gradient.
             discriminator_gradients = [
                 gradient if extra is None else gradient + extra
                 for gradient, extra in zip(
                     discriminator_gradients,
-                    self._penalty_gradients(images, fakes, classes),
+                    self._penalty_gradients(real, fake, classes),
                     strict=True,
                 )
             ]
@@ -192,6 +194,18 @@ class Gan(tf.Module):
             for network in (self.generator, self.discriminator)
             for variable in network.trainable_variables
         )
+
+    def _augment(self, both: Pyramid) -> Pyramid:
+        """Augments a batch of real images followed by as many generated ones."""
+        if not self._train.augment:
+            return both
+        randoms = [
+            self._replica_rows(
+                tf.random.stateless_uniform, [augmentation.NUM_RANDOMS], stream
+            )
+            for stream in (2, 3)
+        ]
+        return augmentation.augment(both, tf.concat(randoms, 0))
 
     def _discriminate(self, images: Pyramid, classes: tf.Tensor) -> tf.Tensor:
         conditional = classes.shape[1] > 0

@@ -12,6 +12,7 @@ import tensorflow as tf
 from msg_modules.common import console
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.gan.step import Gan
+from msg_modules.training.starting_point import step_of
 
 # Raised by TensorFlow for a truncated or corrupt checkpoint.
 _CORRUPT = (tf.errors.OpError, IndexError, ValueError)
@@ -94,7 +95,7 @@ class Checkpoints:
             paths = [
                 str(path.with_suffix("")) for path in self._directory.glob("*.index")
             ]
-        for path in sorted(paths, key=_step_of, reverse=True):
+        for path in sorted(paths, key=step_of, reverse=True):
             try:
                 _read_through(path)
             except _CORRUPT as e:
@@ -117,6 +118,37 @@ class Checkpoints:
                 " directory to train from scratch."
             )
         return 0
+
+    def start_from(self, path: pathlib.Path) -> None:
+        """Takes over the weights of another training's networks, and nothing else.
+
+        Args:
+          path: A checkpoint, without extension.
+
+        Raises:
+          ConfigError: If the checkpoint is of different networks.
+          RunError: If it is corrupt.
+        """
+        try:
+            _read_through(str(path))
+        except _CORRUPT as e:
+            raise RunError(
+                f"The checkpoint {path} is corrupt ({str(e).splitlines()[0]}); delete"
+                " its files to start from an earlier one."
+            ) from e
+        networks = tf.train.Checkpoint(
+            generator=self._gan.generator,
+            ema_generator=self._gan.ema_generator,
+            discriminator=self._gan.discriminator,
+        )
+        try:
+            status = tf.train.Checkpoint(gan=networks).restore(str(path))
+            status.assert_existing_objects_matched().expect_partial()
+        except _MISMATCH as e:
+            raise ConfigError(
+                f"The checkpoint {path} does not match the networks of these settings;"
+                " use another --train.start-from."
+            ) from e
 
     def go_back(self) -> int:
         """Restores the latest checkpoint and halves the learning rates.
@@ -168,7 +200,7 @@ class Checkpoints:
         paths = self._saved_paths()
         if paths is None:
             return
-        complete = {_step_of(path) for path in paths}
+        complete = {step_of(path) for path in paths}
         for path in self._directory.glob("*"):
             name = _NAME.match(path.name)
             if path.is_dir() and path.name.endswith("_temp"):
@@ -177,10 +209,6 @@ class Checkpoints:
                 name and int(name[1]) not in complete
             ):
                 path.unlink()
-
-
-def _step_of(path: str) -> int:
-    return int(path.rsplit("-", 1)[1])
 
 
 def _read_through(path: str) -> None:

@@ -20,7 +20,14 @@ from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.generator import codes
 from msg_modules.pictures import sheets
-from msg_modules.training import checkpoints, determinism, draws, health, precision
+from msg_modules.training import (
+    checkpoints,
+    determinism,
+    draws,
+    health,
+    precision,
+    starting_point,
+)
 from msg_modules.training.distribution import (
     Team,
     make_strategy,
@@ -60,8 +67,8 @@ def train(
       The trained networks.
 
     Raises:
-      ConfigError: If the devices for the replicas are not available, or `work_dir`
-        holds checkpoints of different networks.
+      ConfigError: If the devices for the replicas are not available, or `work_dir` or
+        `start_from` holds checkpoints of different networks.
       RunError: If there are fewer images than a global batch, another process of the
         job was lost or stopped, or a loss, gradient or weight is not finite and
         `divergence_retries` is exhausted.
@@ -153,7 +160,14 @@ class _Loop:
 
     def begin(self) -> int:
         """Restores the latest checkpoint; returns the step to resume from."""
-        self._kept.restore()
+        source = self._config.start_from
+        if not self._kept.restore() and source:
+            checkpoint = starting_point.find(source)
+            self._kept.start_from(checkpoint)
+            console.say(
+                f"  starting from the weights of step"
+                f" {starting_point.step_of(checkpoint):,} in {source}"
+            )
         step = self._take_chiefs_state()
         if step:
             console.say(f"  resuming from step {step:,} of {self._config.steps:,}")

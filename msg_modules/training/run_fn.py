@@ -112,6 +112,8 @@ def train_and_export(
     """
     images, classes = load_training_data(model, examples, class_names)
     settings = work_dirs.describe(model, config, images, code, len(classes))
+    if config.start_from:
+        work_dirs.check_start(config.start_from, settings)
     root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
     with distribution.working_directory(config.strategy, root) as own_root:
         is_chief = own_root == root
@@ -152,11 +154,31 @@ def load_training_data(
       RunError: If the examples cannot be read, or a label is out of range.
     """
     images = reading.load_examples(examples)
+    return images, choose_classes(model, images, class_names)
+
+
+def choose_classes(
+    model: ModelConfig, images: Examples, class_names: Sequence[str] = ()
+) -> ClassSpec:
+    """Settles the classes to condition on.
+
+    Args:
+      model: Network settings.
+      images: The training images.
+      class_names: Names of the classes. Default: the labels' numbers.
+
+    Returns:
+      The classes, none if the network does not take classes or the images have no
+      labels.
+
+    Raises:
+      RunError: If a label is out of range.
+    """
     conditional = model.conditional and networks.takes_classes(model.network)
     if images.labels is None or not conditional:
-        return images, ClassSpec()
+        return ClassSpec()
     names = class_names or [str(label) for label in range(images.labels.max() + 1)]
-    return images, ClassSpec.of_labels(images.labels, names)
+    return ClassSpec.of_labels(images.labels, names)
 
 
 def draw_results(run_dir: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.examples import Examples
+from msg_modules.training import starting_point
 
 # Everything a training writes; a directory named by the user may hold other files.
 _CONTENT = (
@@ -61,10 +62,15 @@ def describe(
 
     Returns:
       Section -> name -> value, as in `config.json`.
+
+    Raises:
+      ConfigError: If `train.start_from` has no checkpoint.
     """
     recipe = dataclasses.asdict(train)
     for name in _NOT_HYPERPARAMETERS:
         del recipe[name]
+    if train.start_from:
+        recipe["start_from"] = starting_point.fingerprint(train.start_from)
     settings = {
         "model": dataclasses.asdict(model),
         "train": recipe,
@@ -164,23 +170,33 @@ def by_name(
     return _open(path, settings)
 
 
+def check_start(directory: str, settings: Settings) -> None:
+    """Checks that a training can start from the weights of another one.
+
+    Args:
+      directory: Work directory of the other training, or a copy of its content.
+      settings: The result of `describe`.
+
+    Raises:
+      ConfigError: If its settings cannot be read, or its networks are different.
+    """
+    old, new = _read(pathlib.Path(directory), "train.start_from"), _flat(settings)
+    changed = [name for name in _changed(old, new) if _is_network(name)]
+    if changed:
+        raise ConfigError(
+            f"train.start_from is {directory!r}, which holds a training of different"
+            f" networks ({_listed(changed, old, new)}); use the same settings, or"
+            " another --train.start-from."
+        )
+
+
 def _check_same(path: pathlib.Path, settings: Settings, allow_changed: bool) -> None:
     """Raises a ConfigError that lists all differences, unless they are allowed."""
-    try:
-        saved = json.loads((path / _CONFIG).read_text())
-    except (OSError, ValueError) as e:
-        raise ConfigError(
-            f"{str(path / _CONFIG)!r} cannot be read ({e}), so the settings of the"
-            " training are unknown; use another --train.checkpoint-dir."
-        ) from e
-    old, new = _flat(saved), _flat(settings)
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    old, new = _read(path, "train.checkpoint_dir"), _flat(settings)
+    changed = _changed(old, new)
     if not changed:
         return
-    shown = "; ".join(
-        f"{name}: saved {old.get(name, 'nothing')}, now {new.get(name, 'nothing')}"
-        for name in changed
-    )
+    shown = _listed(changed, old, new)
     beginning = f"train.checkpoint_dir is {str(path)!r}, which holds another training"
     if any(_is_structure(name, old, new) for name in changed):
         raise ConfigError(
@@ -194,13 +210,47 @@ def _check_same(path: pathlib.Path, settings: Settings, allow_changed: bool) -> 
         )
 
 
+def _read(directory: pathlib.Path, field: str) -> dict[str, Any]:
+    """Reads a training's settings, named as `_flat` does."""
+    path = directory / _CONFIG
+    try:
+        return _flat(json.loads(path.read_text()))
+    except (OSError, ValueError, AttributeError) as e:
+        flag = field.replace("_", "-")
+        raise ConfigError(
+            f"{str(path)!r} cannot be read ({e}), so the settings of the training are"
+            f" unknown; use another --{flag}."
+        ) from e
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    return [name for name in {**old, **new} if old.get(name) != new.get(name)]
+
+
+def _listed(names: list[str], old: dict[str, Any], new: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{name}: saved {old.get(name, 'nothing')}, now {new.get(name, 'nothing')}"
+        for name in names
+    )
+
+
 def _is_structure(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether changing this setting makes the saved weights unusable."""
     if name in ("train.ema_half_life", "train.precision"):
         return _exports_copy(old) != _exports_copy(new)
-    if name in ("images.size", "images.channels", "images.scales"):
-        return name in old
-    return name.startswith("model.")
+    return _is_network(name) and (name in old or name.startswith("model."))
+
+
+def _is_network(name: str) -> bool:
+    """Whether the shapes of the networks depend on this setting."""
+    return name in (
+        "images.size",
+        "images.channels",
+        "images.scales",
+        "images.classes",
+        "model.network",
+        "model.latent_dim",
+    )
 
 
 def _exports_copy(settings: dict[str, Any]) -> bool:

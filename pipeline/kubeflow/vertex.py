@@ -33,6 +33,7 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
+        ("train.start_from", config.train.start_from),
         ("data.data_dir", config.data.data_dir),
     ):
         require(
@@ -92,6 +93,7 @@ def mount(config: PipelineConfig) -> PipelineConfig:
             config.train,
             checkpoint_dir=config.train.checkpoint_dir
             and _mounted(config.train.checkpoint_dir),
+            start_from=config.train.start_from and _mounted(config.train.start_from),
         ),
     )
 

@@ -16,7 +16,7 @@ import filelock
 from msg_modules.common import console, outcome, signals
 from msg_modules.common.errors import ConfigError, RunError, explain
 from msg_modules.configs import require
-from msg_modules.training import cluster
+from msg_modules.training import cluster, starting_point
 from pipeline import flags
 from pipeline.configs import PipelineConfig
 
@@ -55,6 +55,8 @@ def _main(argv: Sequence[str]) -> None:
     _check_local(args.config)
     config = _absolute(args.config)
     _check_alone(config)
+    if config.train.start_from:
+        starting_point.find(config.train.start_from)
     _make_writable(config)
     with _locked(config.pipeline_root), signals.caught(signals.RESUME):
         _run(config)
@@ -95,6 +97,7 @@ def _check_local(config: PipelineConfig) -> None:
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
+        ("train.start_from", config.train.start_from),
     ):
         require(
             path is None or "://" not in path,
@@ -122,7 +125,9 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
             folder=_absolute_path(config.data.folder),
         ),
         train=dataclasses.replace(
-            config.train, checkpoint_dir=_absolute_path(config.train.checkpoint_dir)
+            config.train,
+            checkpoint_dir=_absolute_path(config.train.checkpoint_dir),
+            start_from=_absolute_path(config.train.start_from),
         ),
     )
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from specs import FASHION
 
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.gan import networks, penalties
+from msg_modules.gan import augmentation, networks, penalties
 from msg_modules.gan.losses import LOSSES, AdversarialLoss
 from msg_modules.gan.step import METRICS, Gan
 
@@ -199,13 +199,14 @@ def _plain_gradients(
     images: tuple[tf.Tensor, ...],
     latents: tf.Tensor,
     loss: str = "non_saturating",
+    change: Callable = lambda images, stream: images,
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     """Those of both networks as everybody writes it: a tape for each of them."""
     sides = LOSSES[loss]
     with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
         fakes = gan.generator(latents, training=True)
-        real = gan.discriminator(images, training=True)
-        fake = gan.discriminator(fakes, training=True)
+        real = gan.discriminator(change(images, 2), training=True)
+        fake = gan.discriminator(change(fakes, 3), training=True)
         if loss == "average_hinge":
             real, fake = real - tf.reduce_mean(fake), fake - tf.reduce_mean(real)
         generator_loss = tf.reduce_mean(sides.generator(real, fake))
@@ -239,6 +240,34 @@ def test_one_pass_back_through_the_discriminator_serves_both_networks(
     assert all(np.max(np.abs(gradient)) > 0 for gradient in generator)
     _assert_same_gradients(
         _gradients(gan), [gradient.numpy() for gradient in (*generator, *discriminator)]
+    )
+
+
+def test_augmented_images_are_what_both_networks_learn_from(make_pyramids: Callable):
+    config = TrainConfig(batch_size=4, seed=6, beta_1=0.5, augment=True, r1_gamma=0.5)
+    images = _tensors(make_pyramids(4))
+
+    def change(pyramid: tuple[tf.Tensor, ...], stream: int) -> tuple[tf.Tensor, ...]:
+        seed = tf.constant([6 + (stream << 32), 0], tf.int64)
+        randoms = tf.random.stateless_uniform([4, augmentation.NUM_RANDOMS], seed)
+        return augmentation.augment(pyramid, randoms)
+
+    gan = Gan(COMPACT, config, FASHION, 1)
+    latents = tf.random.stateless_normal([4, 8], seed=tf.constant([6, 0], tf.int64))
+    generator, discriminator = _plain_gradients(gan, images, latents, change=change)
+    with tf.GradientTape() as tape:
+        penalty = penalties.squared_norm_penalty(gan.discriminator, change(images, 2))
+        total = config.penalty_interval * 0.5 * tf.reduce_mean(penalty)
+    extra = tape.gradient(total, gan.discriminator.trainable_variables)
+
+    gan.replica_step(images, True)
+
+    penalized = [
+        gradient if more is None else gradient + more
+        for gradient, more in zip(discriminator, extra, strict=True)
+    ]
+    _assert_same_gradients(
+        _gradients(gan), [gradient.numpy() for gradient in (*generator, *penalized)]
     )
 
 
