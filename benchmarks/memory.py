@@ -201,6 +201,7 @@ def _evaluate(directory: str) -> None:
             "test_split": "test",
             "config": json.dumps(dataclasses.asdict(EvaluateConfig(num_seeds=1))),
             "serving_dir": None,
+            "preparation": "",
             "class_names": json.dumps([str(number) for number in range(_CLASSES)]),
             "code": "",
         },

@@ -95,6 +95,10 @@ class DataConfig:
     """Schema file (text protobuf) to validate examples against. Default:
     `pipeline/schema.pbtxt`, with the dataset's number of classes."""
 
+    preparation: tyro.conf.Suppress[str] = ""
+    """What the images will be, and what is done to those of the dataset, in words;
+    settled by `pipeline.datasets.resolve`."""
+
     def __post_init__(self) -> None:
         require(bool(self.dataset), "data.dataset", self.dataset, "a TFDS dataset name")
         require(

@@ -75,8 +75,9 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
         num_classes=num_classes,
         class_names=class_names,
     )
-    console.say(f"Images: {_describe(settled, features[image_key].shape)}")
-    return settled, warning
+    preparation = _describe(settled, features[image_key].shape)
+    console.say(f"Images: {preparation}")
+    return dataclasses.replace(settled, preparation=preparation), warning
 
 
 def _describe(config: DataConfig, shape: tuple[int | None, ...]) -> str:

@@ -128,6 +128,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
         class_names=config.data.class_names or (),
+        preparation=config.data.preparation,
         serving_dir=str(config.serving_path.absolute()),
     )
     pusher = CardPusher(

@@ -23,6 +23,7 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
         "config": component_spec.ExecutionParameter(type=str),
         "serving_dir": component_spec.ExecutionParameter(type=str, optional=True),
         "class_names": component_spec.ExecutionParameter(type=str),
+        "preparation": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -78,6 +79,7 @@ class GanEvaluator(base_component.BaseComponent):
         transform_graph: types.BaseChannel | None = None,
         schema: types.BaseChannel | None = None,
         class_names: Sequence[str] = (),
+        preparation: str = "",
         serving_dir: str | None = None,
     ):
         """Creates the component.
@@ -95,6 +97,8 @@ class GanEvaluator(base_component.BaseComponent):
           transform_graph: Output of Transform, recorded as lineage.
           schema: Schema of the examples, recorded as lineage.
           class_names: Class names for the report; class numbers if empty.
+          preparation: What was done to the dataset's images, in words, for the report
+            and the model card.
           serving_dir: Where to look up the last blessed model if `config.baseline` is
             `serving_dir`.
         """
@@ -112,6 +116,7 @@ class GanEvaluator(base_component.BaseComponent):
                 config=json.dumps(dataclasses.asdict(config)),
                 serving_dir=serving_dir,
                 class_names=json.dumps(list(class_names)),
+                preparation=preparation,
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

@@ -82,6 +82,7 @@ class Executor(base_executor.BaseExecutor):
             "dataset": exec_properties["dataset"],
             "split": exec_properties["test_split"],
             "class_names": json.loads(exec_properties["class_names"]),
+            "preparation": exec_properties["preparation"],
             "latent_dim": generator and generator.latent_dim,
             "classes": list(generator.classes.names) if generator else [],
             "lineage": {
@@ -96,9 +97,11 @@ class Executor(base_executor.BaseExecutor):
             evaluation, draw_pictures(yardstick, generator, config.seed), run_dir
         )
 
-        directory = pathlib.Path(
-            artifact_utils.get_single_uri(output_dict["evaluation"])
+        artifact = artifact_utils.get_single_instance(output_dict["evaluation"])
+        artifact.set_string_custom_property(
+            "preparation", exec_properties["preparation"]
         )
+        directory = pathlib.Path(artifact.uri)
         _write(directory / REPORT_FILE, page)
         _write(directory / METRICS_FILE, json.dumps(evaluation, indent=2) + "\n")
         if not evaluation["blessed"]:

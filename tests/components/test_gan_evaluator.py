@@ -40,6 +40,7 @@ from msg_modules.report import card
 SIZES = (7, 14, 28)
 DATASET = "stripes:1.0.0"
 LATENT_DIM = 4
+PREPARATION = "28x28 grayscale; resized from 32x32"
 CONFIG = EvaluateConfig(num_seeds=2, num_images=200)
 
 
@@ -235,6 +236,7 @@ def judge(inputs: Inputs, tmp_path: pathlib.Path) -> Callable[..., Outputs]:
                 "config": json.dumps(dataclasses.asdict(config)),
                 "serving_dir": None if serving_dir is None else str(serving_dir),
                 "class_names": json.dumps(["upright", "lying", "slanted"]),
+                "preparation": PREPARATION,
                 "code": "",
             },
         )
@@ -431,6 +433,7 @@ def test_the_card_beside_a_pushed_generator(judge, tmp_path: pathlib.Path) -> No
     assert coverage.dataset_name == DATASET
     assert coverage.dataset_split == "test[:300]"
     assert f"`latents`, float32 `[N, {LATENT_DIM}]`" in card.text
+    assert PREPARATION in outputs.page
     # Its own instructions work.
     code = card.text.split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
@@ -438,13 +441,15 @@ def test_the_card_beside_a_pushed_generator(judge, tmp_path: pathlib.Path) -> No
     assert names["images"]["image_28"].shape == (16, 28, 28, 1)
 
 
-def test_the_card_names_the_penalties(judge) -> None:
+def test_the_card_names_images_and_penalties(judge) -> None:
     metrics = judge(draw_stripes).metrics
     for weights, words in (
         ({"r1_gamma": 0.5}, "R1 0.5; batch size"),
         ({"r1_gamma": 0.5, "r2_gamma": 0.1}, "R1 0.5, R2 0.1; batch size"),
         ({"r1_gamma": 0, "gradient_penalty": 10}, "WGAN-GP 10; batch size"),
         ({"r1_gamma": 0}, "no gradient penalty; batch size"),
+        ({"augment": True}, "per replica; differentiable augmentation; seed"),
+        ({}, f"300 images; {PREPARATION}."),
     ):
         settings = {
             "model": dataclasses.asdict(ModelConfig()),

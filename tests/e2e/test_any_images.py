@@ -111,3 +111,9 @@ def test_a_flat_folder_is_judged_without_labels(tmp_path: pathlib.Path) -> None:
     assert evaluation["extractor"]["task"] == "rotations"
     assert "frechet_16" in evaluation["figures"]
     assert "class_distance" not in evaluation["figures"]
+    # The report and the card say what was done to the images.
+    prepared = "cropped to the centre square from several sizes"
+    assert prepared in evaluation["preparation"]
+    assert prepared in metrics.with_name("report.html").read_text()
+    (card,) = (tmp_path / "root" / "serving").glob("*/README.md")
+    assert prepared in card.read_text()
