@@ -10,6 +10,7 @@ from msg_modules.data.batches import training_dataset
 from msg_modules.data.examples import Examples
 from msg_modules.gan.compiled_steps import compile_steps
 from msg_modules.gan.step import Gan
+from msg_modules.training.run_fn import choose_classes
 
 
 class Training:
@@ -19,6 +20,7 @@ class Training:
       gan: The networks in training.
       generator: The generator that would be exported.
       latent_dim: Length of a latent vector.
+      classes: The classes that it is conditioned on.
     """
 
     def __init__(
@@ -36,13 +38,15 @@ class Training:
           recipe: Training settings.
           in_memory: Reuse a single batch, to measure the cost of the input pipeline.
         """
-        self.gan = Gan(model, recipe, timing.FASHION, num_replicas=1)
+        self.classes = choose_classes(model, examples)
+        self.gan = Gan(model, recipe, timing.FASHION, 1, len(self.classes))
         self.generator, self.latent_dim = self.gan.ema_generator, model.latent_dim
         batches = training_dataset(
             examples,
             replica_batch_size=recipe.batch_size,
             num_replicas=1,
             seed=recipe.seed,
+            num_classes=len(self.classes),
         )
         if in_memory:
             batches = batches.take(1).cache().repeat()

@@ -9,6 +9,7 @@ import numpy as np
 import timing
 
 if TYPE_CHECKING:
+    from msg_modules.data.class_spec import ClassSpec
     from msg_modules.data.examples import Examples
 
 _DATASET = "fashion_mnist"
@@ -48,21 +49,27 @@ def load_images() -> Images:
     )
 
 
-def draw(generator, latent_dim: int, num_images: int) -> np.ndarray:
-    """Generates images at the largest scale, always from the same latents.
+def draw(
+    generator, latent_dim: int, num_images: int, classes: ClassSpec | None = None
+) -> np.ndarray:
+    """Generates images at the largest scale, always from the same codes.
 
     Args:
-      generator: Keras model, latents -> pyramid.
+      generator: Keras model, codes -> pyramid.
       latent_dim: Length of a latent vector.
       num_images: Number of images.
+      classes: Classes of a conditional generator, which are drawn in their shares.
 
     Returns:
       `[num_images, 28, 28, 1]` in [-1, 1].
     """
-    latents = np.random.default_rng(_SEED).normal(size=[num_images, latent_dim])
+    from msg_modules.data.class_spec import ClassSpec
+    from msg_modules.generator import codes
+
+    drawn = codes.draw_codes(num_images, latent_dim, classes or ClassSpec(), _SEED)
     return np.concatenate(
         [
-            generator(latents[start : start + _CHUNK].astype(np.float32))[-1].numpy()
+            generator(drawn[start : start + _CHUNK])[-1].numpy()
             for start in range(0, num_images, _CHUNK)
         ]
     )

@@ -32,16 +32,16 @@ class Row:
 
     Attributes:
       recipe: Fields of `TrainConfig` to change.
-      latent_dim: Length of a latent vector; None for the default.
+      model: Fields of `ModelConfig` to change.
     """
 
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
-    latent_dim: int | None = None
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 ROWS: dict[str, Row] = {
     AS_IT_IS: Row(),
-    "where it began": Row({"r1_gamma": 0.05, "beta_1": 0.5}, latent_dim=64),
+    "where it began": Row({"r1_gamma": 0.05, "beta_1": 0.5}, {"latent_dim": 64}),
     "R1 0.05": Row({"r1_gamma": 0.05}),
     "no R1": Row({"r1_gamma": 0.0}),
     "R1 5": Row({"r1_gamma": 5.0}),
@@ -61,8 +61,10 @@ ROWS: dict[str, Row] = {
     "no average": Row({"ema_half_life": 0}),
     "average of 20,000 images": Row({"ema_half_life": 20_000}),
     "bfloat16": Row({"precision": "bfloat16"}),
-    "latents of 32": Row(latent_dim=32),
-    "latents of 64": Row(latent_dim=64),
+    "augmented": Row({"augment": True}),
+    "no class labels": Row(model={"conditional": False}),
+    "latents of 32": Row(model={"latent_dim": 32}),
+    "latents of 64": Row(model={"latent_dim": 64}),
 }
 
 
@@ -75,6 +77,9 @@ class Args:
 
     seeds: tuple[int, ...] = (0, 1)
     """Seeds of weights, latents and image order."""
+
+    num_images: int | None = None
+    """Number of training images. Default: all 54,000."""
 
     turn: float = 10.0
     """Duration of a turn, in seconds."""
@@ -98,10 +103,17 @@ def main() -> None:
     images = quality.load_images()
     judge = quality.Judge(images, images.validation, args.output / "classifier")
     console.say(f"classifier: {judge.classifier.info}")
+    # The classifier always sees all images, so that distances are comparable.
+    some = slice(args.num_images)
+    examples = dataclasses.replace(
+        images.train,
+        images=images.train.images[some],
+        labels=images.train.labels[some],
+    )
     names = args.rows or tuple(ROWS)
     results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for seed in args.seeds:
-        for name, result in _train_all(names, seed, images.train, judge, args).items():
+        for name, result in _train_all(names, seed, examples, judge, args).items():
             results[name].append(result)
             text = json.dumps(results, indent=2)
             (args.output / "recipe.json").write_text(text + "\n")
@@ -118,9 +130,7 @@ def _train_all(
     trainings, recipes = {}, {}
     for name in names:
         row = ROWS[name]
-        model = ModelConfig()
-        if row.latent_dim:
-            model = dataclasses.replace(model, latent_dim=row.latent_dim)
+        model = ModelConfig(**row.model)
         recipes[name] = dataclasses.replace(TrainConfig(seed=seed), **row.recipe)
         trainings[name] = ours.Training(examples, model, recipes[name])
         trainings[name].run(2)  # traces
@@ -140,7 +150,12 @@ def _train_all(
             show(round(sum(seconds.values())))
     results = {}
     for name, training in trainings.items():
-        drawn = quality.draw(training.generator, training.latent_dim, judge.num_images)
+        drawn = quality.draw(
+            training.generator,
+            training.latent_dim,
+            judge.num_images,
+            training.classes,
+        )
         results[name] = {
             "images": steps[name] * recipes[name].batch_size,
             "distance": judge.distance(drawn),

@@ -192,7 +192,9 @@ def _build(name: str, seed: int):
     from msg_modules.configs import ModelConfig, TrainConfig
 
     recipe = TrainConfig(seed=seed)
-    return Training(examples, ModelConfig(), recipe), recipe.batch_size
+    # Without class labels, like the others.
+    model = ModelConfig(conditional=False)
+    return Training(examples, model, recipe), recipe.batch_size
 
 
 def _print(
