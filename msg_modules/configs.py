@@ -269,6 +269,10 @@ class ClassifierConfig:
     held_out: float = 0.1
     """Fraction of the training images held out to measure its accuracy."""
 
+    second_opinion: bool = False
+    """For images with labels, also train a network that never sees them, and judge
+    generators by the features of both; doubles the time."""
+
     seed: int = 0
     """Seed for weight initialization and shuffling."""
 

@@ -307,6 +307,7 @@ PRESETS: dict[Preset, PipelineConfig] = {
             sample_every=1000,
             checkpoint_every=1000,
         ),
+        classifier=ClassifierConfig(second_opinion=True),
         evaluate=EvaluateConfig(accuracy_score=True),
     ),
     # The article: its networks, loss, optimizer, batch and 300 epochs of

@@ -25,7 +25,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Trains the classifier on the split `train`, for rotations without labels.
+        """Trains the classifier, and the second opinion, on the split `train`.
 
         Raises:
           RunError: If the examples cannot be read, there are too few of them, or a
@@ -35,15 +35,15 @@ class Executor(base_executor.BaseExecutor):
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"
         config = ClassifierConfig(**json.loads(exec_properties["config"]))
         examples = reading.load_examples(pattern)
-        trained = classifier.train_classifier(
+        judges = classifier.train_judges(
             examples,
             dataset=exec_properties["dataset"],
             num_classes=exec_properties.get("num_classes"),
             config=config,
-            task="rotations" if examples.labels is None else "classes",
         )
         artifact = artifact_utils.get_single_instance(output_dict["classifier"])
-        trained.save(artifact.uri)
-        for key, value in dataclasses.asdict(trained.info).items():
+        classifier.save_judges(judges, artifact.uri)
+        for key, value in dataclasses.asdict(judges[0].info).items():
             artifact.set_string_custom_property(key, str(value))
-        console.say(f"  {trained.info}")
+        for judge in filter(None, judges):
+            console.say(f"  {judge.info}")

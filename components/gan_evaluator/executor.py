@@ -23,7 +23,7 @@ from msg_modules.generator.saved_models import (
     serving_directory,
 )
 from msg_modules.metrics import judge
-from msg_modules.metrics.classifier import Classifier, load_classifier
+from msg_modules.metrics.classifier import Classifier, load_judges
 from msg_modules.metrics.yardstick import Yardstick
 from msg_modules.report import history
 from msg_modules.report.card import render_card
@@ -49,7 +49,7 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = EvaluateConfig(**json.loads(exec_properties["config"]))
-        classifier = _load_classifier(
+        classifier, second = _load_judges(
             artifact_utils.get_single_uri(input_dict["classifier"]),
             exec_properties["dataset"],
         )
@@ -58,7 +58,9 @@ class Executor(base_executor.BaseExecutor):
             reading.load_examples(f"{artifact_utils.get_split_uri(examples, split)}/*")
             for split in ("train", "eval")
         )
-        yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
+        yardstick = Yardstick(
+            classifier, train, test, config.num_images, config.seed, second
+        )
         model = artifact_utils.get_single_instance(input_dict["model"])
         baselines = input_dict.get("baseline_model") or []
         baseline = (
@@ -139,14 +141,14 @@ def _bless(
     _write(pathlib.Path(blessing.uri) / name, reason)
 
 
-def _load_classifier(path: str, wanted: str) -> Classifier:
-    classifier = load_classifier(path)
+def _load_judges(path: str, wanted: str) -> tuple[Classifier, Classifier | None]:
+    classifier, second = load_judges(path)
     if classifier.info.dataset != wanted:
         raise RunError(
             f"The classifier in {path!r} was trained on {classifier.info.dataset}, but"
             f" the images are from {wanted}; train a classifier on {wanted}."
         )
-    return classifier
+    return classifier, second
 
 
 def _newest_pushed(config: EvaluateConfig, serving_dir: str | None) -> str | None:

@@ -31,8 +31,11 @@ EXTRACTOR = "cnn64-1"
 FEATURE_DIM = 64
 
 _MODEL_FILE, _INFO_FILE = "classifier.keras", "classifier.json"
+_SECOND = "second_opinion"
 _CHUNK = 250
 _TURNS = 4
+# A classifier that learned less than this share of what chance leaves is weak.
+_WEAK = 0.25
 
 Task = Literal["classes", "rotations"]
 
@@ -52,6 +55,8 @@ class ClassifierInfo:
       extractor: Version of the network.
       content_hash: Hash of the weights.
       task: What it tells: the `classes` of the dataset, or `rotations`.
+      chance: Accuracy of always answering the most frequent class of the held-out
+        images.
     """
 
     dataset: str
@@ -64,6 +69,12 @@ class ClassifierInfo:
     extractor: str
     content_hash: str
     task: Task = "classes"
+    chance: float = 0.0
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether it is hardly better than chance, so that its features say little."""
+        return self.accuracy - self.chance < _WEAK * (1 - self.chance)
 
     def __str__(self) -> str:
         kind = "" if self.task == "classes" else "rotation "
@@ -219,9 +230,72 @@ def train_classifier(
         extractor=EXTRACTOR,
         content_hash=_content_hash(model),
         task=task,
+        chance=float(np.bincount(lesson.labels[held_out]).max() / num_held_out),
     )
     accuracy = _accuracy(Classifier(model, info), lesson, held_out)
     return Classifier(model, dataclasses.replace(info, accuracy=accuracy))
+
+
+def train_judges(
+    examples: Examples,
+    *,
+    dataset: str,
+    num_classes: int | None,
+    config: ClassifierConfig,
+) -> tuple[Classifier, Classifier | None]:
+    """Trains the classifier of a dataset, and the second opinion if it is wanted.
+
+    Args:
+      examples: The images. Without labels, the classifier learns rotations.
+      dataset: See `train_classifier`.
+      num_classes: See `train_classifier`.
+      config: Classifier settings.
+
+    Returns:
+      The classifier; and one that learned rotations, None if it is not wanted or the
+      first one did.
+
+    Raises:
+      RunError: If there are too few images, or a label is out of range.
+    """
+    tasks: tuple[Task, ...] = ("rotations",)
+    if examples.labels is not None:
+        tasks = ("classes", "rotations") if config.second_opinion else ("classes",)
+    first, *others = (
+        train_classifier(
+            examples,
+            dataset=dataset,
+            num_classes=num_classes,
+            config=config,
+            task=task,
+        )
+        for task in tasks
+    )
+    return first, others[0] if others else None
+
+
+def save_judges(
+    judges: tuple[Classifier, Classifier | None], directory: str | pathlib.Path
+) -> None:
+    """Writes what `train_judges` returns."""
+    first, second = judges
+    first.save(directory)
+    if second:
+        second.save(pathlib.Path(directory) / _SECOND)
+
+
+def load_judges(
+    directory: str | pathlib.Path,
+) -> tuple[Classifier, Classifier | None]:
+    """Loads what `save_judges` wrote.
+
+    Raises:
+      RunError: See `load_classifier`.
+    """
+    second = pathlib.Path(directory) / _SECOND
+    return load_classifier(directory), (
+        load_classifier(second) if second.exists() else None
+    )
 
 
 def load_classifier(directory: str | pathlib.Path) -> Classifier:

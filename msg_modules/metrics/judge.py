@@ -18,7 +18,7 @@ from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.generator.sampling import Generator
 from msg_modules.metrics import accuracy_score, by_class, candidate
-from msg_modules.metrics.yardstick import Measurement, Yardstick
+from msg_modules.metrics.yardstick import SECOND_OPINION, Measurement, Yardstick
 
 _NO_SCORES: Mapping[str, accuracy_score.Score] = types.MappingProxyType({})
 
@@ -196,28 +196,23 @@ def compare(
 def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
     """Compares the metrics with the thresholds.
 
+    The second opinion must agree: its Frechet distance is compared with that of noise
+    and of the last blessed generator, too.
+
     Args:
       figures: The result of `compare`.
       config: The thresholds; None disables one.
     """
     main = next(iter(figures.values()))
-    label = main.label
     reasons = []
     if config.max_frechet is not None and main.value > config.max_frechet:
         reasons.append(
-            f"{label} is {main.value:.3g}; it must be at most {config.max_frechet:g}"
-            " (--evaluate.max-frechet)"
+            f"{main.label} is {main.value:.3g}; it must be at most"
+            f" {config.max_frechet:g} (--evaluate.max-frechet)"
         )
-    if (
-        config.max_frechet_share is not None
-        and main.value > config.max_frechet_share * main.noise
-    ):
-        reasons.append(
-            f"{label} is {main.value:.3g}; it must be at most"
-            f" {config.max_frechet_share * main.noise:.3g},"
-            f" {config.max_frechet_share:g} times that of noise"
-            " (--evaluate.max-frechet-share)"
-        )
+    for name, figure in figures.items():
+        if figure is main or name == SECOND_OPINION:
+            reasons += _check_distance(figure, config)
     coverage = figures["coverage"].value
     if config.min_coverage is not None and coverage < config.min_coverage:
         reasons.append(
@@ -234,17 +229,42 @@ def decide(figures: dict[str, Figure], config: EvaluateConfig) -> Verdict:
             f"Class distance is {distance.value:.3g}; it must be at most"
             f" {config.max_class_distance:g} (--evaluate.max-class-distance)"
         )
+    return Verdict(not reasons, tuple(reasons))
+
+
+def _check_distance(figure: Figure, config: EvaluateConfig) -> list[str]:
+    """Compares a Frechet distance with noise and the last blessed generator."""
+    reasons = []
+    share, worsening = config.max_frechet_share, config.max_worsening
+    seen = f"{figure.label} is {figure.value:.3g}; it must be at most"
+    if share is not None and figure.value > share * figure.noise:
+        reasons.append(
+            f"{seen} {share * figure.noise:.3g}, {share:g} times that of noise"
+            " (--evaluate.max-frechet-share)"
+        )
+    before = figure.baseline
     if (
-        config.max_worsening is not None
-        and main.baseline is not None
-        and main.value > main.baseline * (1 + config.max_worsening)
+        worsening is not None
+        and before is not None
+        and figure.value > before * (1 + worsening)
     ):
         reasons.append(
-            f"{label} is {main.value:.3g}; it must be at most"
-            f" {config.max_worsening:.0%} above the {main.baseline:.3g} of the last"
-            " blessed generator (--evaluate.max-worsening)"
+            f"{seen} {worsening:.0%} above the {before:.3g} of the last blessed"
+            " generator (--evaluate.max-worsening)"
         )
-    return Verdict(not reasons, tuple(reasons))
+    return reasons
+
+
+def _notes(yardstick: Yardstick) -> list[str]:
+    """What limits the significance of the metrics."""
+    judges = {"classifier": yardstick.classifier, "second opinion": yardstick.second}
+    return [
+        f"The {name} is hardly better than chance: {judge.info.accuracy:.1%} accuracy"
+        f" on {judge.info.num_held_out:,} held-out images, {judge.info.chance:.1%} by"
+        " chance. Metrics based on its features say little."
+        for name, judge in judges.items()
+        if judge is not None and judge.info.is_weak
+    ]
 
 
 def to_json(
@@ -273,11 +293,14 @@ def to_json(
     return {
         "blessed": verdict.blessed,
         "reasons": list(verdict.reasons),
+        "notes": _notes(yardstick),
         "images": dataclasses.asdict(yardstick.spec),
         "num_images": yardstick.num_images,
         "num_real_images": yardstick.num_real,
         "seeds": list(range(config.seed, config.seed + config.num_seeds)),
         "extractor": dataclasses.asdict(yardstick.classifier.info),
+        "second_extractor": yardstick.second
+        and dataclasses.asdict(yardstick.second.info),
         "baseline": baseline,
         "figures": {
             name: dataclasses.asdict(figure) for name, figure in (figures or {}).items()

@@ -65,10 +65,11 @@ def lines(evaluation: dict[str, Any]) -> list[str]:
             f" worst: {worst['accuracy']:.1%} of {worst['name']!r} (of its test images"
             f" {worst['real_accuracy']:.1%})."
         )
+    rows += [f"  {note}" for note in evaluation["notes"]]
     return rows
 
 
 def _row(label: str, cells: list[str]) -> str:
     widths = (10, 8, 9, 9, 13)
     cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)]
-    return f"  {label:<25}{''.join(cells)}"
+    return f"  {label:<28}{''.join(cells)}"

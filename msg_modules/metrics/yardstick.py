@@ -26,6 +26,8 @@ from msg_modules.metrics import (
 from msg_modules.metrics.classifier import FEATURE_DIM, Classifier
 
 MAX_IMAGES = 10_000
+# Name of the Frechet distance in the features of the second opinion.
+SECOND_OPINION = "frechet_rotations"
 _FEWEST_IMAGES = 10
 # Generated images whose nearest training images are searched.
 _NUM_QUERIES = 1000
@@ -46,13 +48,17 @@ class Metric:
     better: Literal["lower", "higher", "neither"]
 
 
-def metrics_of(images: ImageSpec, has_classes: bool = True) -> dict[str, Metric]:
+def metrics_of(
+    images: ImageSpec, has_classes: bool = True, has_second: bool = False
+) -> dict[str, Metric]:
     """Lists the metrics of images by name; the first is the main one.
 
     Args:
       images: Describes the images.
       has_classes: Whether to list the metrics of predicted classes.
+      has_second: Whether there is a second opinion.
     """
+    second = {SECOND_OPINION: Metric("Frechet distance, rotations", "lower")}
     by_class = {
         "class_entropy": Metric("Class entropy, bits", "higher"),
         "class_distance": Metric("Class distance", "lower"),
@@ -63,6 +69,7 @@ def metrics_of(images: ImageSpec, has_classes: bool = True) -> dict[str, Metric]
             f"frechet_{size}": Metric(f"Frechet distance, {size}x{size}", "lower")
             for size in (largest, *smaller)
         },
+        **(second if has_second else {}),
         "kernel": Metric("Kernel distance", "lower"),
         "kernel_std": Metric("  std over subsets", "neither"),
         "precision": Metric("Precision", "higher"),
@@ -107,6 +114,7 @@ class Yardstick:
       num_images: Number of test images, and of images in each measurement.
       num_real: Number of training images in `real`; smaller if there are few.
       classifier: Computes the features.
+      second: Computes those of the second opinion; None if there is none.
       class_shares: float64 `[num_classes]`, predicted class distribution of the test
         images.
       shown: Some test images for display: `[n, size, size, channels]` for each scale.
@@ -119,6 +127,7 @@ class Yardstick:
         test: Examples,
         num_images: int | None = None,
         seed: int = 0,
+        second: Classifier | None = None,
     ):
         """Selects images and computes their features.
 
@@ -129,12 +138,15 @@ class Yardstick:
           num_images: Number of images to compare; None for all test images, at most
             10,000.
           seed: Seed for the selection of images and subsets.
+          second: A network trained on the same images without labels.
 
         Raises:
           RunError: If there are too few images.
         """
         self.spec = test.spec
-        self.metrics = metrics_of(self.spec, classifier.info.task == "classes")
+        self.metrics = metrics_of(
+            self.spec, classifier.info.task == "classes", second is not None
+        )
         available = len(test)
         self.num_images = (
             min(available, MAX_IMAGES) if num_images is None else num_images
@@ -159,7 +171,7 @@ class Yardstick:
                 f" {2 * _FEWEST_IMAGES}; use a larger --data.train-split or"
                 " --data.max-examples."
             )
-        self.classifier = classifier
+        self.classifier, self.second = classifier, second
         self._seed = seed
         generator = np.random.default_rng(seed)
         chosen = generator.permutation(available)[: self.num_images]
@@ -179,6 +191,7 @@ class Yardstick:
             size: frechet.fit_gaussian(features)
             for size, features in self._features.items()
         }
+        self._second_gaussian = self._second_opinion(pyramid[-1])
         self.class_shares = classes.histogram(classifier.predict(pyramid[-1]).logits)
 
     def measure(self, pyramid: Sequence[np.ndarray]) -> Measurement:
@@ -204,6 +217,7 @@ class Yardstick:
                 )
                 for size, gaussian in self._gaussians.items()
             },
+            **self._second_distance(pyramid[-1]),
             "kernel": kid.mean,
             "kernel_std": kid.std,
             **neighbours.compare_manifolds(features, real)._asdict(),
@@ -276,6 +290,17 @@ class Yardstick:
         """Computes the features of images of any scale, resized to the largest."""
         (resized,) = make_pyramid(tf.constant(scale), [self.spec.size])
         return self.classifier.features(resized.numpy())
+
+    def _second_opinion(self, large: np.ndarray) -> frechet.Gaussian | None:
+        if self.second is None:
+            return None
+        return frechet.fit_gaussian(self.second.features(large))
+
+    def _second_distance(self, large: np.ndarray) -> dict[str, float]:
+        seen, wanted = self._second_opinion(large), self._second_gaussian
+        if seen is None or wanted is None:
+            return {}
+        return {SECOND_OPINION: frechet.gaussian_distance(seen, wanted)}
 
     def _nearest(self, large: np.ndarray, features: np.ndarray) -> dict[str, float]:
         found = self._search(large[:_NUM_QUERIES], features[:_NUM_QUERIES])

@@ -10,7 +10,7 @@ from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.data import reading
 from msg_modules.metrics import candidate, judge
-from msg_modules.metrics.classifier import load_classifier
+from msg_modules.metrics.classifier import load_judges
 from msg_modules.metrics.yardstick import Yardstick
 from msg_modules.runs import layout
 
@@ -41,7 +41,7 @@ def evaluate(
         name: str(layout.place(run, before["lineage"][name]))
         for name in ("examples", "classifier")
     }
-    classifier = load_classifier(lineage["classifier"])
+    classifier, second = load_judges(lineage["classifier"])
     if classifier.info.content_hash != before["extractor"]["content_hash"]:
         raise RunError(
             f"The classifier in {lineage['classifier']!r} is not the one that the run"
@@ -51,7 +51,9 @@ def evaluate(
         reading.load_examples(f"{lineage['examples']}/Split-{split}/*")
         for split in ("train", "eval")
     )
-    yardstick = Yardstick(classifier, train, test, config.num_images, config.seed)
+    yardstick = Yardstick(
+        classifier, train, test, config.num_images, config.seed, second
+    )
     found, generator = judge.evaluate(model, yardstick, config)
     if generator is None:
         raise RunError("; ".join(found["reasons"]))

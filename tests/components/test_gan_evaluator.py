@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import huggingface_hub
 import numpy as np
 import pytest
+import scipy.linalg
 import tensorflow as tf
 from eight_bits import examples_of, quantised
 from specs import FASHION
@@ -34,6 +35,8 @@ from msg_modules.configs import (
     TrainConfig,
 )
 from msg_modules.generator import sampling
+from msg_modules.metrics import candidate
+from msg_modules.metrics.classifier import load_classifier
 from msg_modules.metrics.yardstick import metrics_of
 from msg_modules.report import card
 
@@ -100,7 +103,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
             "dataset": DATASET,
             "num_classes": None,
             "config": json.dumps(
-                dataclasses.asdict(ClassifierConfig(epochs=8, batch_size=32))
+                dataclasses.asdict(
+                    ClassifierConfig(epochs=8, batch_size=32, second_opinion=True)
+                )
             ),
             "code": "",
         },
@@ -295,7 +300,52 @@ def test_a_good_generator_is_blessed_and_pushed(judge, tmp_path: pathlib.Path) -
     assert sampling.load_generator(version).sample(3)[-1].shape == (3, 28, 28, 1)
     for name, figure in found["figures"].items():
         assert np.isfinite(list(figure.values())[:4]).all(), name
-    assert set(found["figures"]) == set(metrics_of(FASHION))
+    assert set(found["figures"]) == set(metrics_of(FASHION, has_second=True))
+
+
+def test_the_second_opinion_is_the_distance_in_features_without_labels(
+    judge, inputs: Inputs, tmp_path: pathlib.Path
+) -> None:
+    config = dataclasses.replace(CONFIG, num_seeds=1, num_images=300)
+    outputs = judge(draw_blurred, config)
+
+    found = outputs.metrics["second_extractor"]
+    assert (found["task"], found["num_classes"]) == ("rotations", 4)
+    second = load_classifier(pathlib.Path(inputs.classifier.uri) / "second_opinion")
+    _save(draw_blurred, tmp_path / "blurred")
+    drawn = candidate.draw(sampling.load_generator(tmp_path / "blurred"), 300, 0)[-1]
+    real, _ = _stripes(300, seed=1)
+    features = [
+        second.features(images)
+        for images in (drawn, examples_of(real).largest(slice(None)))
+    ]
+    means = [each.mean(0) for each in features]
+    covariances = [np.cov(each.astype(np.float64).T) for each in features]
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    wanted = np.sum((means[0] - means[1]) ** 2) + np.trace(
+        covariances[0] + covariances[1] - 2 * root
+    )
+    figure = outputs.metrics["figures"]["frechet_rotations"]
+    assert figure["value"] == pytest.approx(wanted, rel=1e-3)
+    assert figure["real"] < figure["value"] < figure["noise"]
+    assert "never saw a label" in outputs.page
+    assert outputs.metrics["notes"] == []
+
+
+def test_a_classifier_that_learned_nothing_is_told_beside_the_verdict(
+    judge, inputs: Inputs
+) -> None:
+    path = pathlib.Path(inputs.classifier.uri) / "classifier.json"
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), "accuracy": 0.36, "chance": 0.3}))
+    try:
+        outputs = judge(draw_stripes)
+    finally:
+        path.write_text(before)
+
+    (note,) = outputs.metrics["notes"]
+    assert "36.0% accuracy on 80 held-out images, 30.0% by chance" in note
+    assert note in outputs.page
 
 
 def test_figures_lie_between_real_and_noise(judge) -> None:
@@ -463,7 +513,8 @@ def test_the_card_names_images_and_penalties(judge) -> None:
 def test_the_page_shows_what_was_measured(judge) -> None:
     outputs = judge(draw_stripes)
     for name, figure in outputs.metrics["figures"].items():
-        assert metrics_of(FASHION)[name].label.strip() in outputs.page
+        label = metrics_of(FASHION, has_second=True)[name].label
+        assert label.strip() in outputs.page
         assert f"{figure['value']:.3f}" in outputs.page
     for part in ("generated", "real", "interpolation", "neighbours", "classes"):
         assert f'<figure id="{part}">' in outputs.page

@@ -142,10 +142,28 @@ def test_without_labels_it_learns_to_tell_by_how_much_images_are_turned() -> Non
 
     assert (trained.info.num_classes, trained.info.task) == (4, "rotations")
     assert trained.info.accuracy > 0.9
+    assert 0.25 <= trained.info.chance < 0.5
+    assert not trained.info.is_weak
     # Counterclockwise quarter turns.
     turned = [np.rot90(images[0], turns)[..., None] for turns in range(4)]
     logits = trained.predict(np.stack(turned)).logits
     assert logits.argmax(axis=1).tolist() == [0, 1, 2, 3]
+
+
+def test_random_labels_make_a_weak_classifier() -> None:
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, [400, 28, 28, 1])
+    labels = (random.uniform(size=400) < 0.8).astype(np.int64)
+
+    trained = classifier.train_classifier(
+        examples_of(images, labels),
+        dataset="dice",
+        num_classes=2,
+        config=ClassifierConfig(epochs=1, batch_size=16, held_out=0.5),
+    )
+
+    assert trained.info.chance == pytest.approx(0.8, abs=0.1)
+    assert trained.info.is_weak
 
 
 @pytest.mark.parametrize("num", [0, 1, 4])

@@ -59,6 +59,24 @@ def test_may_be_worse_than_the_last_blessed_by_a_share(
     assert blessed or "18 of the last blessed generator" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_frechet_share", 0.5), ("max_worsening", 0.1)]
+)
+def test_the_second_opinion_must_agree(name: str, value: float) -> None:
+    config = EvaluateConfig(**{**OFF, name: value})
+    agrees, differs = (
+        judge.Figure(seen, 0.1, 1.0, 10.0, 4.0, "Rotations", "lower")
+        for seen in (4.3, 5.1)
+    )
+
+    def decide(second: judge.Figure) -> judge.Verdict:
+        return judge.decide({**_figures(), "frechet_rotations": second}, config)
+
+    assert decide(agrees).blessed
+    (reason,) = decide(differs).reasons
+    assert reason.startswith("Rotations is 5.1")
+
+
 def test_all_reasons_are_given() -> None:
     config = EvaluateConfig(
         max_frechet=1,
