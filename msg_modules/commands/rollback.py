@@ -40,10 +40,10 @@ def versions(serving_dir: str) -> None:
 
 
 def rollback(serving_dir: str, to: int | None = None) -> None:
-    """Serves another version again; running servers follow without a restart.
+    """Makes an older version the served one; servers follow without a restart.
 
-    Newer versions are moved to `.rolled_back` in the serving directory. The next push
-    is served again.
+    Newer versions are moved to `.rolled_back` in the serving directory, and can be
+    served again with --to. The next push is served as always.
 
     Args:
       serving_dir: Directory that generators are pushed to.

@@ -10,7 +10,7 @@ from typing import Literal
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.generator import version_directories
 
-_LIST = "`msg-gan versions` lists them"
+_AGAIN = "look at `msg-gan versions` and try again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ def find_versions(serving_dir: pathlib.Path) -> list[PushedVersion]:
 
 
 def find_served(versions: list[PushedVersion]) -> PushedVersion | None:
-    """Returns the served one of the versions; None if all others were rolled back."""
+    """Returns the version that is served; None if there is none."""
     return next((version for version in versions if version.state == "served"), None)
 
 
@@ -114,14 +114,14 @@ def rollback(serving_dir: pathlib.Path, to: int | None) -> PushedVersion:
     except FileNotFoundError as e:
         raise RunError(
             f"Another process moved or removed versions in {str(serving_dir)!r} at the"
-            f" same time ({e.filename!r} is gone); {_LIST}, try again."
+            f" same time ({e.filename!r} is gone); {_AGAIN}."
         ) from e
     served = find_served(find_versions(serving_dir))
     if served is None or served.number != target.number:
         raise RunError(
             f"Another process changed the versions in {str(serving_dir)!r} at the same"
             f" time: {served.number if served else 'none'} is served instead of"
-            f" {target.number}; {_LIST}, try again."
+            f" {target.number}; {_AGAIN}."
         )
     return served
 
