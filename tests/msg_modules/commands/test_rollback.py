@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 
 import pytest
 
@@ -339,6 +340,22 @@ def test_prune_removes_what_was_left_half_removed_but_no_push_that_runs(
 
     assert "Removed version 7" in capsys.readouterr().out
     assert _numbers(serving) == [8, 10, 11]
+
+
+def test_what_a_killed_prune_leaves_is_not_served(
+    serving: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        assert _run("prune", serving, "--keep", 1) == 130
+
+    assert _numbers(serving) == [7, 8, 10]
+    assert _run("rollback", serving, "--to", 7) == 2
+    assert _run("prune", serving, "--keep", 2) == 0
+    assert _numbers(serving) == [8, 10]
 
 
 @pytest.mark.parametrize("keep", [0, -1])
