@@ -13,6 +13,7 @@ from msg_modules.commands import (
     explore,
     model_info,
     reports,
+    rollback,
     serve,
     train,
 )
@@ -28,6 +29,9 @@ for _command in (
     model_info.info,
     convert.export,
     serve.serve,
+    rollback.versions,
+    rollback.rollback,
+    rollback.prune,
     explore.explore,
     reports.evaluate,
     reports.report,
@@ -48,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         app.cli(
             prog="msg-gan",
-            description="Sample, explore, evaluate, convert and serve a pushed"
-            " generator; render its training images; train without a pipeline."
+            description="Sample, explore, evaluate, convert, serve and roll back a"
+            " pushed generator; render its training images; train without a pipeline."
             " Every command takes --verbose, which shows all logs and the traceback"
             " of an error.",
             args=[argument for argument in argv if argument != outcome.VERBOSE],

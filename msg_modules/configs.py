@@ -309,7 +309,7 @@ class EvaluateConfig:
 
     baseline: Literal["serving_dir", "resolver", "none"] = "serving_dir"
     """Where to look up the last blessed generator, to compare with:
-    `serving_dir`: the newest pushed version; `resolver`: ML Metadata, through a
+    `serving_dir`: the served version; `resolver`: ML Metadata, through a
     Resolver node, not on Kubeflow; `none`: no comparison."""
 
     max_frechet: float | None = None

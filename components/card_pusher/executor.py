@@ -7,7 +7,6 @@ import hashlib
 import os
 import pathlib
 import shutil
-import time
 from typing import Any
 
 from tfx import types
@@ -17,13 +16,8 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from msg_modules.common import signals
-from msg_modules.generator.saved_models import (
-    CARD_FILE,
-    complete_versions,
-    serving_directory,
-)
-
-_LAST = "saved_model.pb"
+from msg_modules.generator import version_directories
+from msg_modules.generator.version_directories import CARD_FILE
 
 
 class Executor(executor.Executor):
@@ -82,36 +76,26 @@ def _serving_dir(exec_properties: dict[str, Any]) -> pathlib.Path:
     proto_utils.json_to_proto(
         exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
     )
-    return serving_directory(destination.filesystem.base_directory)
+    return version_directories.serving_directory(destination.filesystem.base_directory)
 
 
 def _push(model: pathlib.Path, serving_dir: pathlib.Path, source: str) -> pathlib.Path:
-    """Copies a model to a new version, unless the newest version is identical.
+    """Copies a model to a new version, unless the served version is identical.
 
     Returns:
       The version's directory.
     """
     serving_dir.mkdir(parents=True, exist_ok=True)
-    versions = complete_versions(serving_dir)
+    versions = version_directories.complete_versions(serving_dir)
     if versions and _is_same(model, versions[-1]):
         return versions[-1]
-    number = int(time.time())
-    if versions:
-        number = max(number, int(versions[-1].name) + 1)
-    version = serving_dir / str(number)
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
     part = serving_dir / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(model, part)
     signals.check()
-    try:
-        part.rename(version)
-    except OSError:
-        # Mounted buckets cannot rename directories. Copy saved_model.pb last: readers
-        # ignore a version without it.
-        shutil.copytree(part, version, ignore=shutil.ignore_patterns(_LAST))
-        shutil.copy2(part / _LAST, version / _LAST)
-        shutil.rmtree(part)
+    version = version_directories.next_version(serving_dir)
+    version_directories.move(part, version)
     return version
 
 

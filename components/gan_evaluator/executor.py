@@ -17,7 +17,7 @@ from msg_modules.common import console, files
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.data import reading
-from msg_modules.generator.saved_models import (
+from msg_modules.generator.version_directories import (
     CARD_FILE,
     complete_versions,
     serving_directory,

@@ -26,7 +26,7 @@ def export(
     `image_28`, in [-1, 1].
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
       output: Output file, e.g. generator.onnx or generator.tflite.
       format: `onnx` (extra `onnx`), or `tflite` for LiteRT (formerly TensorFlow Lite).
       batch_size: Fixed batch size of a LiteRT model; ONNX accepts any.

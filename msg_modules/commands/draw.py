@@ -42,7 +42,7 @@ def sample(
     """Samples images from a pushed generator.
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
       output: Output file: a picture, e.g. grid.png; or images.npz, with no limit on the
         number of images: arrays such as `image_28`, uint8 `[N, size, size, channels]`.
       num_images: Number of images, at most 10000 in a picture.
@@ -97,7 +97,7 @@ def interpolate(
     seeds.
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
       output: Output file: an animation, walk.gif or walk.mp4 (extra `video`); a
         picture, e.g. walk.png, with the images side by side; or walk.npz, with arrays
         such as `image_28`, uint8 `[N, size, size, channels]`.
@@ -178,7 +178,7 @@ def sheet(
     largest scale, and all images in a column have the same latents.
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
       output: Output picture, e.g. sheet.png.
       run: Pipeline root of a run that has completed Transform, for training images.
       by_class: Show each class of a conditional generator.

@@ -26,7 +26,7 @@ def explore(
     unless --host is given.
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
       run: Pipeline root of a run that has completed Transform, for training images.
       host: Address to listen on.
       port: Port to listen on; 0 picks a free one.

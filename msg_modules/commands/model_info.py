@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msg_modules.common import console
+from msg_modules.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from msg_modules.data.class_spec import ClassSpec
@@ -17,9 +18,9 @@ def info(model: pathlib.Path) -> None:
     """Prints a pushed generator's signatures, classes, size, provenance and metrics.
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
     """
-    from msg_modules.generator import sampling, saved_models
+    from msg_modules.generator import sampling, saved_models, version_directories
 
     # Loading checks that the SavedModel is complete.
     generator = sampling.load_generator(model)
@@ -41,7 +42,7 @@ def info(model: pathlib.Path) -> None:
             f"{written:%Y-%m-%d %H:%M}, by TensorFlow"
             f" {graph.meta_info_def.tensorflow_version}",
         ),
-        *_read_card(version / saved_models.CARD_FILE),
+        *_read_card(version / version_directories.CARD_FILE),
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
@@ -64,32 +65,23 @@ def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:
     """Reads the front matter of the model card; empty if there is no card."""
     if not path.is_file():
         return []
-    import yaml
+    from msg_modules.report import card
 
     try:
-        _, front, _ = path.read_text().split("---\n", 2)
-        return list(_flatten(yaml.safe_load(front)))
-    except (AttributeError, UnicodeDecodeError, ValueError, yaml.YAMLError):
+        return list(_flatten(card.read_front_matter(path)))
+    except (AttributeError, ConfigError):
         return [("card", f"the front matter of {path.name} cannot be read")]
 
 
 def _flatten(entries: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    from msg_modules.report import card
+
     for key, value in entries.items():
         if key == "model-index":
-            yield from _figures(value)
+            yield from card.figures(value)
         elif isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")
         elif isinstance(value, list):
             yield f"{prefix}{key}", ", ".join(map(str, value))
         else:
             yield f"{prefix}{key}", value
-
-
-def _figures(index: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yields the metrics in the `model-index` of a Hugging Face model card."""
-    for model in index:
-        for result in model.get("results", []):
-            if name := result.get("dataset", {}).get("name"):
-                yield "dataset", name
-            for metric in result.get("metrics", []):
-                yield metric.get("name", metric.get("type")), metric.get("value")

@@ -25,10 +25,10 @@ def serve(
     """Serves a generator over TensorFlow Serving's REST API; needs the extra `serve`.
 
     A development server without authentication; listens on localhost unless --host is
-    given. Picks up new versions as they are pushed.
+    given. Follows pushes and `msg-gan rollback`.
 
     Args:
-      model: Serving directory (its newest version is used), or a version directory.
+      model: Serving directory (its served version is used), or a version directory.
       host: Address to listen on.
       port: Port to listen on; 0 picks a free one.
       name: Name of the model in `/v1/models/NAME:predict`.

@@ -14,7 +14,7 @@ import tensorflow as tf
 from msg_modules.common.errors import ConfigError
 from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.image_spec import ImageSpec, image_key
-from msg_modules.generator import codes, saved_models
+from msg_modules.generator import codes, version_directories
 from msg_modules.generator.latents import check_request
 from msg_modules.pictures import sheets
 
@@ -397,7 +397,7 @@ def find_version(path: str | pathlib.Path) -> pathlib.Path:
     path = pathlib.Path(path)
     if (path / "saved_model.pb").is_file():
         return path
-    versions = saved_models.complete_versions(path)
+    versions = version_directories.complete_versions(path)
     if not versions:
         raise ConfigError(
             f"There is no SavedModel in {str(path)!r}; use a serving directory or one"

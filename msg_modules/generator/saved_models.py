@@ -1,4 +1,4 @@
-"""Inspects SavedModels and serving directories without loading a model."""
+"""Inspects SavedModels without loading a model."""
 
 from __future__ import annotations
 
@@ -8,38 +8,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from msg_modules.common.errors import ConfigError, RunError
-
-# The model card in a version directory.
-CARD_FILE = "README.md"
-
-
-def serving_directory(path: str) -> pathlib.Path:
-    """Converts a setting to the path of the serving directory.
-
-    Raises:
-      RunError: If it is a URI, which would silently become a local directory.
-    """
-    if "://" in path:
-        raise RunError(
-            f"serving_dir is {path!r}; it must be a directory, such as one on a volume,"
-            " or /gcs/BUCKET/DIRECTORY on Vertex AI."
-        )
-    return pathlib.Path(path)
-
-
-def complete_versions(serving_dir: pathlib.Path) -> list[pathlib.Path]:
-    """Lists the complete version directories, oldest first.
-
-    Args:
-      serving_dir: A directory of numbered versions; it need not exist.
-    """
-    # Where a version cannot be renamed into place, saved_model.pb is copied last.
-    found = (file.parent for file in serving_dir.glob("*/saved_model.pb"))
-    return sorted(
-        (version for version in found if version.name.isdecimal()),
-        key=lambda version: int(version.name),
-    )
+from msg_modules.common.errors import ConfigError
 
 
 def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:

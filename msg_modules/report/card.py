@@ -1,11 +1,14 @@
-"""The model card of a pushed generator."""
+"""The model card of a pushed generator: written and read."""
 
 from __future__ import annotations
 
+import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
+from msg_modules.common.errors import ConfigError
 from msg_modules.data.image_spec import ImageSpec
 from msg_modules.report.rendering import render
 
@@ -77,3 +80,29 @@ def render_card(evaluation: dict[str, Any]) -> str:
         classes=classes,
         data_licence=f" ({licence})" if licence else "",
     )
+
+
+def read_front_matter(path: pathlib.Path) -> dict[str, Any]:
+    """Reads the YAML front matter of a model card.
+
+    Raises:
+      ConfigError: If there is none, or it cannot be read.
+    """
+    try:
+        _, front, _ = path.read_text("utf-8").split("---\n", 2)
+        metadata = yaml.safe_load(front)
+    except (OSError, ValueError, yaml.YAMLError) as e:
+        raise ConfigError(f"{str(path)!r} has no front matter ({e}).") from e
+    if not isinstance(metadata, dict):
+        raise ConfigError(f"{str(path)!r} has {metadata!r} for its front matter.")
+    return metadata
+
+
+def figures(index: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yields the dataset and the metrics in the `model-index` of a front matter."""
+    for model in index:
+        for result in model.get("results", []):
+            if name := result.get("dataset", {}).get("name"):
+                yield "dataset", name
+            for metric in result.get("metrics", []):
+                yield metric.get("name", metric.get("type")), metric.get("value")

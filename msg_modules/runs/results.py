@@ -10,7 +10,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from msg_modules.common import files
-from msg_modules.generator.saved_models import complete_versions
+from msg_modules.generator.version_directories import complete_versions
 from msg_modules.runs import database, layout
 from msg_modules.runs.evaluations import outputs_of, pushed_version
 
@@ -25,10 +25,10 @@ class Results:
       metrics: Path of that file.
       report: The HTML report.
       pushed: The version directory that the generator was pushed to, which may have
-        been deleted since; None if it was not blessed.
+        been rolled back or deleted since; None if it was not blessed.
       pushed_copy: Its copy in the pipeline root.
-      newest: The newest version in the serving directory; a different one if this
-        generator was not pushed, or its run was a cache hit.
+      served: The version that is served; a different one if this generator was not
+        pushed, or its run was a cache hit.
     """
 
     model_run: pathlib.Path
@@ -37,7 +37,7 @@ class Results:
     report: pathlib.Path
     pushed: pathlib.Path | None
     pushed_copy: pathlib.Path
-    newest: pathlib.Path | None
+    served: pathlib.Path | None
 
 
 def find(
@@ -65,7 +65,7 @@ def find(
         report=directory / layout.REPORT_FILE,
         pushed=pushed_version(pushed),
         pushed_copy=pathlib.Path(pushed.uri),
-        newest=next(reversed(complete_versions(serving_dir)), None),
+        served=next(reversed(complete_versions(serving_dir)), None),
     )
 
 

@@ -1,4 +1,4 @@
-"""The served version, and hot swapping to newer ones."""
+"""The served version, and hot swapping to another one."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class ServedModel:
         """Starts with a loaded version.
 
         Args:
-          path: The serving directory, polled for newer versions, or a version
-            directory.
+          path: The serving directory, polled for pushes and rollbacks, or a
+            version directory.
           first: The first version.
           poll_seconds: Polling interval.
           figures: The Prometheus metrics to update.
@@ -67,7 +67,7 @@ class ServedModel:
         self.current = self._take(first)
 
     async def watch(self) -> None:
-        """Switches to new versions as they appear, until cancelled."""
+        """Follows pushes and rollbacks, until cancelled."""
         loop = asyncio.get_running_loop()
         is_new = False
         while True:

@@ -16,6 +16,7 @@ import filelock
 from msg_modules.common import console, outcome, signals
 from msg_modules.common.errors import ConfigError, RunError, explain
 from msg_modules.configs import require
+from msg_modules.generator import version_directories
 from msg_modules.training import cluster, starting_point
 from pipeline import flags
 from pipeline.configs import PipelineConfig
@@ -199,7 +200,7 @@ def _summarise(found: Results, seconds: float) -> None:
     from msg_modules.training import run_fn
 
     _say_verdict(found)
-    served = found.pushed if found.pushed and found.pushed.exists() else None
+    pushed = found.pushed if found.pushed and found.pushed.exists() else None
     console.say(f"\nFinished in {seconds:.0f} s.")
     for name, path in (
         ("Report (open in a browser)", found.report),
@@ -208,26 +209,37 @@ def _summarise(found: Results, seconds: float) -> None:
         ("Training animation", found.model_run / run_fn.ANIMATION_NAME),
         ("Samples, TensorBoard, stats", found.model_run),
         ("All metrics", found.metrics),
-        ("Pushed generator", served),
+        ("Pushed generator", pushed),
     ):
         if path:
             console.say(f"  {name + ':':<31}{_short(path)}")
-    if model := served or found.newest:
+    if model := pushed or found.served:
         console.say(
-            f"\nSample from {'the' if served else 'the last blessed'} generator:\n"
+            f"\nSample from the {'pushed' if pushed else 'served'} generator:\n"
             f"  uv run msg-gan sample --model {_short(model)}"
             " --num-images 64 --output grid.png"
         )
-    if found.pushed and not served:
+    if found.pushed and found.pushed != found.served:
+        _say_not_served(found.pushed, found)
+
+
+def _say_not_served(pushed: pathlib.Path, found: Results) -> None:
+    """Prints why the generator of this run is not served, and how to serve it again."""
+    if pushed.exists():
+        reason = f"{_short(found.served or pushed)} is newer, so servers load that one"
+    elif version_directories.rolled_back(pushed).exists():
+        reason = f"{_short(pushed)} was rolled back after it was pushed"
+    else:
         console.say(
-            f"\n{_short(found.pushed)} was deleted after it was pushed and is not"
-            f" restored. To serve it again, copy {_short(found.pushed_copy)} there."
+            f"\n{_short(pushed)} was deleted after it was pushed and is not restored."
+            f" To serve it again, copy {_short(found.pushed_copy)} there."
         )
-    elif served and found.newest and found.newest != served:
-        console.say(
-            f"\n{_short(found.newest)} is newer, so a server loads that version; delete"
-            " it to serve the generator of this run."
-        )
+        return
+    console.say(
+        f"\n{reason}. To serve the generator of this run:\n"
+        f"  uv run msg-gan rollback --serving-dir {_short(pushed.parent)}"
+        f" --to {pushed.name}"
+    )
 
 
 def _say_verdict(found: Results) -> None:
@@ -240,7 +252,7 @@ def _say_verdict(found: Results) -> None:
         console.say("Blessed: the generator was pushed.")
         return
     reasons = ". ".join(found.evaluation["reasons"])
-    served = f" {_short(found.newest)} remains in service." if found.newest else ""
+    served = f" {_short(found.served)} remains in service." if found.served else ""
     console.warn(f"Not blessed: the generator was not pushed. {reasons}.{served}")
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pathlib
 
+import keras
+import numpy as np
 import pytest
+from specs import FASHION
 from tfx.dsl.components.base import base_executor
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components.card_pusher import executor
+from msg_modules import cli
 from msg_modules.common.errors import RunError
+from msg_modules.gan import networks
+from msg_modules.generator import export
+from msg_modules.generator.sampling import Generator, load_generator
 
 
 class Push:
@@ -22,14 +29,26 @@ class Push:
         self.serving = directory / "serving"
         self.write("weights")
 
-    def write(self, weights: str, name: str = "model") -> None:
+    def write(self, weights: str) -> None:
         """Trains another model, so to say."""
-        self.model = standard_artifacts.Model()
-        self.model.uri = str(self.directory / name)
-        exported = self.directory / name / "Format-Serving"
+        exported = self.directory / "model" / "Format-Serving"
         (exported / "variables").mkdir(parents=True, exist_ok=True)
         (exported / "variables" / "data").write_text(weights)
         (exported / "saved_model.pb").write_text("graph")
+        self.use("model", weights)
+
+    def export(self, seed: int) -> Generator:
+        """Exports a generator that is not trained, to be pushed with `use`."""
+        keras.utils.set_random_seed(seed)
+        network, _ = networks.build("compact", 8, FASHION)
+        exported = self.directory / f"exported-{seed}" / "Format-Serving"
+        export.export(network, 8, str(exported))
+        return load_generator(exported)
+
+    def use(self, name: str, weights: str = "") -> None:
+        """Chooses the model that is pushed next."""
+        self.model = standard_artifacts.Model()
+        self.model.uri = str(self.directory / name)
         self.blessing = standard_artifacts.ModelBlessing()
         self.blessing.uri = str(self.directory / "blessing")
         self.blessing.set_int_custom_property("blessed", 1)
@@ -53,6 +72,12 @@ class Push:
             {"push_destination": proto_utils.proto_to_json(destination)},
         )
         return pushed
+
+    def served(self) -> tuple[str, dict[str, str]]:
+        """The newest version and its files."""
+        content = self.content()
+        newest = max((name for name in content if name.isdecimal()), key=int)
+        return newest, content[newest]
 
     def content(self) -> dict[str, dict[str, str]]:
         """The files of all that lies in the serving directory."""
@@ -96,6 +121,87 @@ def test_each_other_model_gets_a_larger_version_at_once(push: Push) -> None:
     content = push.content()
     in_order = [content[name] for name in sorted(content, key=int)]
     assert in_order == [_files("weights"), _files("better"), _files("weights")]
+
+
+def test_a_push_after_a_rollback_is_served_under_a_number_of_its_own(
+    push: Push,
+) -> None:
+    push.run()
+    push.write("worse")
+    # Pushed by a machine whose clock is ahead.
+    version = push.serving / push.run().get_string_custom_property("pushed_version")
+    version.rename(push.serving / "5000000000")
+    rollback = ["rollback", "--serving-dir", str(push.serving)]
+    assert cli.main(rollback) == 0
+
+    push.write("better")
+    push.run()
+
+    assert push.served() == ("5000000001", _files("better"))
+    # Also if it is the one that was rolled back: it was asked for again.
+    assert cli.main(rollback) == 0
+    push.run()
+    assert push.served() == ("5000000002", _files("better"))
+    # What is served already is not pushed again.
+    assert cli.main([*rollback, "--to", "5000000000"]) == 0
+    push.write("worse")
+    push.run()
+    assert push.served() == ("5000000000", _files("worse"))
+
+
+def test_a_push_beside_one_that_is_half_there_gets_a_number_of_its_own(
+    push: Push,
+) -> None:
+    (push.serving / "5000000000").mkdir(parents=True)
+    push.run()
+    assert push.served() == ("5000000001", _files("weights"))
+
+
+@pytest.mark.slow
+def test_a_server_follows_rollbacks_and_the_next_push(push: Push) -> None:
+    pytest.importorskip("fastapi")
+    from server_process import Server
+
+    def images(generator: Generator) -> np.ndarray:
+        return generator.sample(2, seed=5)[0]
+
+    def answer() -> np.ndarray:
+        body = {"signature_name": "sample", "inputs": {"num_images": 2, "seed": 5}}
+        return np.array(server.predict(**body).json()["outputs"]["image_7"])
+
+    models, versions = [], []
+    for seed in range(3):
+        models.append(push.export(seed))
+    for seed in range(2):
+        push.use(f"exported-{seed}")
+        versions.append(push.run().get_string_custom_property("pushed_version"))
+    rollback = ["rollback", "--serving-dir", str(push.serving)]
+    server = Server(push.serving)
+    try:
+        assert server.version == versions[1]
+        with server.sampled():
+            assert cli.main(rollback) == 0
+            server.wait_for(versions[0])
+            np.testing.assert_allclose(answer(), images(models[0]), atol=1e-5)
+            assert cli.main([*rollback, "--to", versions[1]]) == 0
+            server.wait_for(versions[1])
+            np.testing.assert_allclose(answer(), images(models[1]), atol=1e-5)
+            assert cli.main(rollback) == 0
+            server.wait_for(versions[0])
+            push.use("exported-2")
+            pushed = push.run().get_string_custom_property("pushed_version")
+            server.wait_for(pushed)
+            np.testing.assert_allclose(answer(), images(models[2]), atol=1e-5)
+            assert (
+                cli.main(["prune", "--serving-dir", str(push.serving), "--keep", "1"])
+                == 0
+            )
+    finally:
+        output = server.stop()
+    assert int(pushed) > int(versions[1])
+    assert f"Switched from version {versions[1]} to {versions[0]}" in output
+    assert "Traceback" not in output
+    assert "Still serving" not in output
 
 
 def test_what_is_not_blessed_is_not_pushed(push: Push) -> None:

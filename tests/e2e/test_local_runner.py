@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -16,6 +17,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
+from msg_modules import cli
 from pipeline import fingerprint
 
 CACHED = "cache hit"
@@ -168,6 +170,29 @@ def test_a_version_that_was_deleted_stays_deleted(
         assert pipeline.versions == [pathlib.Path(deleted).name]
     finally:
         shutil.rmtree(serving, ignore_errors=True)
+        shutil.move(kept, serving)
+
+
+def test_a_version_that_was_rolled_back_stays_so_until_it_is_asked_for(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    serving, kept = pipeline.root / "serving", tmp_path / "serving"
+    shutil.copytree(serving, kept)
+    shutil.copytree(serving / pipeline.versions[-1], serving / "1")
+    try:
+        rollback = ["rollback", "--serving-dir", str(serving)]
+        assert cli.main([*rollback, "--to", "1"]) == 0
+        run = pipeline.run(capsys)
+        assert run.status == 0
+        assert pipeline.versions == ["1"]
+        back, command = re.search(
+            r"(\S+) was rolled back .*\n +uv run msg-gan (rollback .*)", run.output
+        ).groups()
+        assert cli.main(shlex.split(command)) == 0
+        assert pipeline.versions == ["1", pathlib.Path(back).name]
+    finally:
+        shutil.rmtree(serving)
         shutil.move(kept, serving)
 
 

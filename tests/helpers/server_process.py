@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 
 import requests
 
@@ -62,6 +66,43 @@ class Server:
 
     def predict(self, **body: object) -> requests.Response:
         return requests.post(f"{self.model}:predict", json=body, timeout=30)
+
+    @property
+    def version(self) -> str:
+        """The version that it serves."""
+        return requests.get(f"{self.url}/healthz", timeout=30).json()["version"]
+
+    def wait_for(self, version: str) -> None:
+        until = time.monotonic() + 60
+        while self.version != version:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    @contextlib.contextmanager
+    def sampled(self, clients: int = 4) -> Iterator[None]:
+        """Samples without a pause during the block; every request must succeed."""
+        stopped = threading.Event()
+
+        def ask() -> tuple[int, set[int]]:
+            count, statuses = 0, set()
+            while not stopped.is_set():
+                answer = self.predict(
+                    signature_name="sample", inputs={"num_images": 2, "seed": count}
+                )
+                statuses.add(answer.status_code)
+                count += 1
+            return count, statuses
+
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            asking = [pool.submit(ask) for _ in range(clients)]
+            try:
+                yield
+            finally:
+                stopped.set()
+        for done in asking:
+            count, statuses = done.result()
+            assert count > 5
+            assert statuses == {200}
 
     def stop(self) -> str:
         """Ends the server; returns what it has printed."""

@@ -34,6 +34,7 @@ PATHS = st.sampled_from(
 WORDS = st.one_of(NUMBERS, PATHS, st.text(st.characters(exclude_characters="\0")))
 FLAGS = {
     "model": PATHS,
+    "serving-dir": PATHS,
     "output": PATHS,
     "run": PATHS,
     "root": PATHS,
@@ -50,6 +51,8 @@ FLAGS = {
     "format": st.sampled_from(["onnx", "tflite", "x"]),
     "batch-size": NUMBERS,
     "port": NUMBERS,
+    "to": NUMBERS,
+    "keep": NUMBERS,
     "host": WORDS,
     "name": WORDS,
     "limits.max-images": NUMBERS,
@@ -70,6 +73,9 @@ NEEDED = {
     "info": ["model"],
     "export": ["model", "output", "format"],
     "serve": ["model"],
+    "versions": ["serving-dir"],
+    "rollback": ["serving-dir"],
+    "prune": ["serving-dir", "keep"],
     "evaluate": ["model", "run"],
     "report": ["run"],
     "runs": ["root"],
