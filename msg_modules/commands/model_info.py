@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msg_modules.common import console
+from msg_modules.common.errors import MISFIT
 
 if TYPE_CHECKING:
     from msg_modules.data.class_spec import ClassSpec
@@ -69,7 +70,7 @@ def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:
     try:
         _, front, _ = path.read_text().split("---\n", 2)
         return list(_flatten(yaml.safe_load(front)))
-    except (AttributeError, UnicodeDecodeError, ValueError, yaml.YAMLError):
+    except (OSError, yaml.YAMLError, *MISFIT):
         return [("card", f"the front matter of {path.name} cannot be read")]
 
 
