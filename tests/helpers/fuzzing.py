@@ -295,15 +295,19 @@ def damaged(
     intact = path.read_bytes()
     kinds = ["content", "cut", "directory", "gone", *(["value"] * 8 if write else [])]
     damage = data.draw(st.sampled_from(kinds))
-    path.unlink()
+    content = b""
     if damage == "content":
-        path.write_bytes(data.draw(CONTENTS))
+        content = data.draw(CONTENTS)
     elif damage == "cut":
-        path.write_bytes(intact[: data.draw(st.integers(0, len(intact) - 1))])
-    elif damage == "directory":
-        path.mkdir()
+        content = intact[: data.draw(st.integers(0, len(intact) - 1))]
     elif damage == "value" and write:
-        path.write_text(write(_changed(data, document)))
+        content = write(_changed(data, document)).encode()
+    # Nothing is drawn from here on, as that may raise.
+    path.unlink()
+    if damage == "directory":
+        path.mkdir()
+    elif damage != "gone":
+        path.write_bytes(content)
     try:
         yield
     finally:

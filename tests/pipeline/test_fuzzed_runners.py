@@ -34,7 +34,10 @@ PACKAGE = {
     "root": {
         "dag": {"tasks": {}},
         "inputDefinitions": {
-            "parameters": {"train_steps": {"parameterType": "NUMBER_INTEGER"}}
+            "parameters": {
+                "train_steps": {"parameterType": "NUMBER_INTEGER"},
+                "min_coverage": {"parameterType": "NUMBER_DOUBLE"},
+            }
         },
     },
 }
@@ -78,6 +81,28 @@ def test_whatever_the_arguments_a_line_says_what_is_wrong(
     good = {"--host": host, "--package": "pipeline.yaml"}
     words = data.draw(fuzzing.arguments(COMMANDS[name], good))
     fuzzing.check(COMMANDS[name], words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "\udcff", "--host", "HOST"],
+        ["status", "run-1", "--host", "http://a..b"],
+        ["wait", "run-1", "--host", "HOST", "--timeout", "nan"],
+        ["submit", "--host", "HOST", "--param", "train_steps=1.5"],
+        ["submit", "--host", "HOST", "--param", "min_coverage=nan"],
+        ["compile", "--output", ""],
+        ["compile", "--output", "socket"],
+        ["compile", "--train.steps", "9" * 30],
+        ["compile", "--evaluate.max-frechet", "inf"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_fuzz_has_found(
+    place: pathlib.Path, server: Kubeflow, words: list[str]
+):
+    words = [server.url if word == "HOST" else word for word in words]
+    assert fuzzing.check(COMMANDS[words[0]], words).status
 
 
 @hypothesis.given(data=st.data())

@@ -62,10 +62,10 @@ READERS = {
     f"root/{EVALUATION}/report.html": [["report", "--run", "root"]],
     "root/metadata.sqlite": [["runs", "--root", "root"]],
     "root/samples/step-00000002.png": [
-        ["timelapse", "--run", "root", "--output", "new.gif"]
+        ["timelapse", "--run", "root", "--output", "new.gif", "--force"]
     ],
     "root/Transform/transformed_examples/1/Split-train/part-0.gz": [
-        ["real", "--run", "root", "--output", "new.png"],
+        ["real", "--run", "root", "--output", "new.png", "--force"],
     ],
     "serving/7/saved_model.pb": [["info", "--model", "serving"]],
     "serving/7/variables/variables.index": [["info", "--model", "serving"]],

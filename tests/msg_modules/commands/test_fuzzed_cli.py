@@ -72,6 +72,24 @@ def test_whatever_the_arguments_a_line_says_what_is_wrong(
         assert _files(place) == before, words
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info", "--model", "half"],
+        ["info", "--model", "other"],
+        ["info", "--model", "x\0y"],
+        ["timelapse", "--run", "run", "--output", "new.gif"],
+        ["report", "--run", "run"],
+        ["explore", "--model", "half", "--host", "a" * 300, "--port", "0"],
+        ["serve", "--model", "half", "--limits.timeout-seconds", "inf"],
+        ["train", "--examples", "empty", "--output", "o", "--train.r1-gamma", "inf"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_fuzz_has_found(place: pathlib.Path, words: list[str]):
+    assert fuzzing.check(COMMANDS[words[0]], words).status
+
+
 def _files(place: pathlib.Path) -> set[str]:
     return {
         os.path.join(root, name)
