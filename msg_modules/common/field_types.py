@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import types
 import typing
@@ -33,7 +32,7 @@ def check(config: object, section: str = "") -> None:
     Raises:
       ConfigError: If a value does not have the declared type.
     """
-    for name, kind in _kinds(type(config)).items():
+    for name, kind in typing.get_type_hints(type(config)).items():
         value = getattr(config, name)
         if not _fits(value, kind):
             field = f"{section}.{name}" if section else name
@@ -50,11 +49,6 @@ def is_text(value: str) -> bool:
         return b"\0" not in value.encode()
     except UnicodeEncodeError:
         return False
-
-
-@functools.cache
-def _kinds(config_type: type) -> dict[str, Any]:
-    return typing.get_type_hints(config_type)
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -21,6 +21,9 @@ from ml_metadata.proto import metadata_store_pb2
 from msg_modules import cli
 from msg_modules.configs import EvaluateConfig
 
+# Most cases load a SavedModel.
+pytestmark = pytest.mark.slow
+
 EVALUATION = "GanEvaluator/evaluation/9"
 METRICS = {
     "dataset": "stripes:1.0.0",
