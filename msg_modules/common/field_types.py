@@ -78,5 +78,5 @@ def _describe(kind: Any) -> str:
     if origin is typing.Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is tuple:
-        return f"a tuple, each of {_describe(arguments[0])}"
+        return f"a tuple of {_describe(arguments[0])}"
     return _WANTED.get(kind, f"a {kind.__name__}")
