@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from msg_modules.common import field_types
 from msg_modules.common.errors import ConfigError
 
 
@@ -57,6 +58,7 @@ class ModelConfig:
     can be asked for; `tutorial` never does."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "model")
         require(self.latent_dim > 0, "model.latent_dim", self.latent_dim, ">= 1")
 
 
@@ -190,6 +192,7 @@ class TrainConfig:
         return self.ema_half_life > 0 or self.precision != "float32"
 
     def __post_init__(self) -> None:
+        field_types.check(self, "train")
         for name in (
             "steps",
             "batch_size",
@@ -277,6 +280,7 @@ class ClassifierConfig:
     """Seed for weight initialization and shuffling."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "classifier")
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             require(value > 0, f"classifier.{name}", value, "at least 1")
@@ -331,6 +335,7 @@ class EvaluateConfig:
     last blessed generator for a blessing."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "evaluate")
         require(
             self.num_images is None or self.num_images >= 10,
             "evaluate.num_images",
@@ -374,6 +379,7 @@ class ServeLimits:
     """Check for a new version this often."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "limits")
         for name in ("max_images", "max_body_bytes", "max_concurrency", "batch_images"):
             value = getattr(self, name)
             require(value >= 1, f"limits.{name}", value, "at least 1")

@@ -16,6 +16,7 @@ from typing import Literal
 
 import tyro
 
+from msg_modules.common import field_types
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import (
     ClassifierConfig,
@@ -100,6 +101,7 @@ class DataConfig:
     settled by `pipeline.datasets.resolve`."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "data")
         require(bool(self.dataset), "data.dataset", self.dataset, "a TFDS dataset name")
         require(
             0 <= self.max_broken < 1, "data.max_broken", self.max_broken, "in [0, 1)"
@@ -201,6 +203,7 @@ class BeamConfig:
     given several times."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "beam")
         _check_runner("beam.runner", self.runner)
         for option in self.options:
             _check_beam_option("beam.options", option)
@@ -273,6 +276,9 @@ class PipelineConfig:
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
     evaluate: EvaluateConfig = dataclasses.field(default_factory=EvaluateConfig)
     beam: BeamConfig = dataclasses.field(default_factory=BeamConfig)
+
+    def __post_init__(self) -> None:
+        field_types.check(self)
 
     @property
     def serving_path(self) -> pathlib.Path:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from msg_modules.common import console
 
 console.quiet_libraries()
+
+# The same cases everywhere. `--hypothesis-profile more` draws new ones each time.
+_FUZZ = hypothesis.settings(
+    deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.register_profile("same", _FUZZ, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("more", _FUZZ, max_examples=2000)
+hypothesis.settings.load_profile("same")
 
 # Test files that share a session fixture that takes long to make.
 _GROUPS = {

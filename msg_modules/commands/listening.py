@@ -32,10 +32,10 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     """
     try:
         listening = socket.create_server((host, port))
-    except OSError as e:
+    except (OSError, UnicodeError) as e:  # The latter for a name that is too long.
+        reason = e.strerror if isinstance(e, OSError) else e
         raise RunError(
-            f"Cannot listen on {host}:{port} ({e.strerror}); use another --port or"
-            " --host."
+            f"Cannot listen on {host}:{port} ({reason}); use another --port or --host."
         ) from e
     # asyncio only does this for sockets that name their protocol, which this one does
     # not. Without it, the body of a response waits for the client's ACK of the

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msg_modules.common import console
-from msg_modules.common.errors import ConfigError
+from msg_modules.common.errors import MISFIT, ConfigError
 
 if TYPE_CHECKING:
     from msg_modules.data.class_spec import ClassSpec
@@ -69,7 +69,7 @@ def _read_card(path: pathlib.Path) -> list[tuple[str, Any]]:
 
     try:
         return list(_flatten(card.read_front_matter(path)))
-    except (AttributeError, ConfigError):
+    except (ConfigError, *MISFIT):
         return [("card", f"the front matter of {path.name} cannot be read")]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from msg_modules.commands import outputs
 from msg_modules.common import console, files
+from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 
 
@@ -67,6 +68,11 @@ def report(run: pathlib.Path, browser: bool = True) -> None:
     from msg_modules.runs import layout
 
     page = layout.newest_evaluation(run) / layout.REPORT_FILE
+    if not page.is_file():
+        raise RunError(
+            f"There is no report {str(page)!r}; delete its directory and rerun the"
+            " pipeline."
+        )
     console.say(str(page))
     if browser:
         webbrowser.open(page.absolute().as_uri())

@@ -31,6 +31,16 @@ class Interrupted(Exception):
         self.place = place
 
 
+# What code raises that reads JSON or YAML of another form than it expects.
+MISFIT = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 _TRACEBACK_LAST_LINE = re.compile(r"^(?:[\w.]+(?:Error|Exception)): (?P<message>.+)$")
 _GRAPH_NODE = re.compile(r"\{\{\w+node [^}]*\}\} ?")
 _OPERATION = re.compile(r" \[Op:\w+\]( name:)?")

@@ -8,7 +8,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-from msg_modules.common.errors import ConfigError
+from msg_modules.common.errors import ConfigError, RunError
 
 
 @contextlib.contextmanager
@@ -23,7 +23,18 @@ def beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     Yields:
       The temporary path, in the same directory and with the same suffix, from which
       many libraries infer the format.
+
+    Raises:
+      RunError: If there is a directory, or a device, which the file would replace.
     """
+    if path.exists() and not path.is_file():
+        raise RunError(f"{str(path)!r} is not a regular file; choose another path.")
+    with _beside(path) as part:
+        yield part
+
+
+@contextlib.contextmanager
+def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     part = path.with_name(f".{path.name}.part{path.suffix}")
     try:
         yield part
@@ -107,6 +118,6 @@ def link(path: pathlib.Path, target: pathlib.Path) -> None:
       path: The link; its directory must exist.
       target: The path to link to; stored relative to the link's directory.
     """
-    with beside(path) as part:
+    with _beside(path) as part:
         part.unlink(missing_ok=True)
         part.symlink_to(os.path.relpath(target, path.parent))

@@ -6,7 +6,7 @@ import signal
 import traceback
 from collections.abc import Callable, Sequence
 
-from msg_modules.common import console
+from msg_modules.common import console, field_types
 from msg_modules.common.errors import ConfigError, Interrupted, explain
 
 FAILED, USAGE, SIGNALLED = 1, 2, 128
@@ -28,6 +28,12 @@ def run(command: Callable[[], int | None], argv: Sequence[str]) -> int:
     is_verbose = VERBOSE in argv
     console.quiet_libraries(is_verbose)
     try:
+        for argument in argv:
+            if not field_types.is_text(argument):
+                raise ConfigError(
+                    f"An argument is {argument!r}, which is not UTF-8 text without null"
+                    " characters; rename the file if it is the name of one."
+                )
         return command() or 0
     except Interrupted as e:
         place = f" in {e.place}" if e.place else ""

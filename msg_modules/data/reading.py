@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.common.errors import ConfigError, RunError, root_message
 from msg_modules.data.examples import Examples
 from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.data.mapped import MappedRows, no_space
@@ -93,9 +94,9 @@ def _first_features(
 ) -> Mapping[str, tf.train.Feature]:
     with _told(file_pattern):
         record = next(iter(_records(file_pattern, 1)), None)
-    if record is None:
-        raise _nothing_in(file_pattern)
-    return tf.train.Example.FromString(record.numpy()).features.feature
+        if record is None:
+            raise _nothing_in(file_pattern)
+        return tf.train.Example.FromString(record.numpy()).features.feature
 
 
 def _parsed(
@@ -144,10 +145,11 @@ def _told(file_pattern: str | Sequence[str]) -> Iterator[None]:
     """Turns TensorFlow's errors in the block into ours."""
     try:
         yield
-    except tf.errors.OpError as e:
+    except (tf.errors.OpError, DecodeError) as e:
         raise RunError(
-            f"The transformed examples {file_pattern} cannot be read ({e.message});"
-            " delete the directory that contains the split and rerun the pipeline."
+            f"The transformed examples {file_pattern} cannot be read"
+            f" ({root_message(e)}); delete the directory that contains the split and"
+            " rerun the pipeline."
         ) from e
 
 

@@ -13,6 +13,7 @@ import PIL.ImageFont
 import tensorflow as tf
 
 from msg_modules.common import files
+from msg_modules.common.errors import RunError
 
 _SMALLEST_CELL = 56
 _GAP = 4
@@ -216,6 +217,11 @@ def read_real(directory: pathlib.Path) -> PIL.Image.Image:
 
 
 def _read(path: pathlib.Path) -> PIL.Image.Image:
-    # Closes the file, since a long training has many sheets.
-    with PIL.Image.open(path) as image:
-        return image.copy()
+    try:
+        # Closes the file, since a long training has many sheets.
+        with PIL.Image.open(path) as image:
+            return image.copy()
+    except (OSError, SyntaxError, ValueError) as e:  # Pillow's for a damaged file.
+        raise RunError(
+            f"The sample sheet {str(path)!r} cannot be read ({e}); delete it."
+        ) from e

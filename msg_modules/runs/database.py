@@ -18,6 +18,7 @@ _LOCKED_SECONDS = 5.0
 # What TFX and ML Metadata put before a reason.
 _TFX_REASON = "Failed to establish connection to Metadata storage with error: "
 _QUERY = "Error when executing query: "
+_CONNECT = "Cannot connect sqlite3 database: "
 
 
 @contextlib.contextmanager
@@ -57,10 +58,12 @@ def explained(path: str | pathlib.Path) -> Iterator[None]:
         yield
     except (errors.StatusError, RuntimeError) as e:
         # While it connects, ML Metadata raises a mere RuntimeError.
-        if not isinstance(e, errors.StatusError) and _QUERY not in str(e):
+        is_known = any(known in str(e) for known in (_QUERY, _CONNECT))
+        if not isinstance(e, errors.StatusError) and not is_known:
             raise
         reason = str(e).strip().splitlines()[0].removeprefix(_TFX_REASON)
-        reason = reason.removeprefix(_QUERY).partition(" query:")[0].strip()
+        reason = reason.removeprefix(_QUERY).removeprefix(_CONNECT)
+        reason = reason.partition(" query:")[0].strip()
         raise _unusable(path, reason) from e
 
 

@@ -34,15 +34,19 @@ def evaluate(
       RunError: If the generator violates its interface, or the images or the
         classifier were deleted.
     """
-    before = layout.read_metrics(layout.newest_evaluation(run))
-    config = dataclasses.replace(EvaluateConfig(**before["config"]), **settings)
+    evaluation = layout.newest_evaluation(run)
+    before = layout.read_metrics(evaluation)
+    with layout.explained(evaluation):
+        config = dataclasses.replace(EvaluateConfig(**before["config"]), **settings)
+        lineage = {
+            name: str(layout.place(run, before["lineage"][name]))
+            for name in ("examples", "classifier")
+        }
+        content_hash = before["extractor"]["content_hash"]
+        images = {name: before[name] for name in ("dataset", "split")}
     candidate.load_candidate(model)  # Fails fast, before loading the images.
-    lineage = {
-        name: str(layout.place(run, before["lineage"][name]))
-        for name in ("examples", "classifier")
-    }
     classifier, second = load_judges(lineage["classifier"])
-    if classifier.info.content_hash != before["extractor"]["content_hash"]:
+    if classifier.info.content_hash != content_hash:
         raise RunError(
             f"The classifier in {lineage['classifier']!r} is not the one that the run"
             " used; rerun the pipeline."
@@ -58,8 +62,7 @@ def evaluate(
     if generator is None:
         raise RunError("; ".join(found["reasons"]))
     return {
-        "dataset": before["dataset"],
-        "split": before["split"],
+        **images,
         "lineage": {"model": str(generator.path), **lineage},
         **found,
     }

@@ -6,11 +6,13 @@ newer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
-from msg_modules.common.errors import ConfigError, RunError
+from msg_modules.common.errors import MISFIT, ConfigError, RunError
 
 METADATA_FILE = "metadata.sqlite"
 SERVING, CHECKPOINTS, LATEST = "serving", "checkpoints", "latest"
@@ -60,13 +62,27 @@ def read_metrics(evaluation: pathlib.Path) -> dict[str, Any]:
     Raises:
       RunError: If the file cannot be read.
     """
-    path = evaluation / METRICS_FILE
+    with explained(evaluation):
+        return json.loads((evaluation / METRICS_FILE).read_text())
+
+
+@contextlib.contextmanager
+def explained(evaluation: pathlib.Path) -> Iterator[None]:
+    """Names the metrics of an evaluation in the errors of a block that uses them.
+
+    Args:
+      evaluation: An `evaluation` artifact of GanEvaluator.
+
+    Raises:
+      RunError: If they cannot be read, or have another form than the block expects.
+    """
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as e:
+        yield
+    except (OSError, *MISFIT) as e:
+        path = evaluation / METRICS_FILE
         raise RunError(
-            f"The metrics {str(path)!r} cannot be read ({e}); delete"
-            f" {str(evaluation)!r} and rerun the pipeline."
+            f"The metrics {str(path)!r} cannot be read ({type(e).__name__}: {e});"
+            f" delete {str(evaluation)!r} and rerun the pipeline."
         ) from e
 
 

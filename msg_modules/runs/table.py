@@ -8,6 +8,7 @@ from typing import Any
 
 import rich.table
 
+from msg_modules.runs import layout
 from msg_modules.runs.evaluations import Evaluation, find_evaluations
 
 _NUMBERS = ("images", "Frechet", "precision", "recall", "coverage")
@@ -29,7 +30,8 @@ def table(pipeline_roots: Iterable[pathlib.Path]) -> rich.table.Table:
     rows.add_column("pushed")
     for root in pipeline_roots:
         for evaluation in find_evaluations(root):
-            rows.add_row(root.name, *_cells(evaluation))
+            with layout.explained(evaluation.directory):
+                rows.add_row(root.name, *_cells(evaluation))
     return rows
 
 

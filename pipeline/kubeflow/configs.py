@@ -8,6 +8,7 @@ from typing import Literal
 
 import tyro
 
+from msg_modules.common import field_types
 from msg_modules.configs import require
 from pipeline.kubeflow import resources, step_entries
 
@@ -119,6 +120,7 @@ class KubeflowConfig:
     """Time limit of a step in seconds. Default: no limit."""
 
     def __post_init__(self) -> None:
+        field_types.check(self, "kubeflow")
         require(
             bool(_IMAGE.fullmatch(self.image)),
             "kubeflow.image",

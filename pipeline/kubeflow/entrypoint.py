@@ -25,7 +25,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msg_modules.common import console, signals
-from msg_modules.common.errors import ConfigError, Interrupted, RunError, root_message
+from msg_modules.common.errors import (
+    MISFIT,
+    ConfigError,
+    Interrupted,
+    RunError,
+    root_message,
+)
 from pipeline.kubeflow import artifact_places, runtime_parameters
 from pipeline.kubeflow.artifact_places import Places, artifacts_of
 
@@ -94,7 +100,7 @@ def _run(argv: Sequence[str]) -> None:
         places = Places(args.artifacts, copies)
         try:
             translated = _translate(request, definitions, places)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
+        except MISFIT as e:
             raise ConfigError(
                 "json_serialized_invocation_args is not an ExecutorInput of this step"
                 f" ({type(e).__name__}: {e}); it must be the value that KFP substitutes"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from msg_modules.common import extras, files
+from msg_modules.common import extras, field_types, files
 from msg_modules.common.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Connection:
     """CA certificate file to verify the host with."""
 
     def __post_init__(self) -> None:
+        field_types.check(self)
         if not self.host.startswith(("http://", "https://")):
             raise ConfigError(
                 f"host is {self.host!r}; it must start with http:// or https://."
@@ -66,8 +67,8 @@ def connect(connection: Connection) -> kfp.Client:
       RunError: If the host does not answer, refuses access, or is not Kubeflow
         Pipelines.
     """
-    token = _read(connection.token_file, "token_file")
-    cookies = _read(connection.cookies_file, "cookies_file")
+    token = _read_header(connection.token_file, "token_file")
+    cookies = _read_header(connection.cookies_file, "cookies_file")
     _read(connection.ca_cert, "ca_cert")
     _check_host(connection, token, cookies)
     with extras.needed("kubeflow"):
@@ -110,8 +111,21 @@ def _read(path: pathlib.Path | None, field: str) -> str | None:
     return files.read_text(path, field, "choose a readable text file").strip()
 
 
+def _read_header(path: pathlib.Path | None, field: str) -> str | None:
+    """Reads a secret that is sent in a header, which has one line of ASCII text."""
+    text = _read(path, field)
+    if text is not None and not (text.isascii() and text.isprintable()):
+        raise ConfigError(
+            f"{field} is {str(path)!r}, which has several lines or characters that are"
+            " not ASCII; choose a file with the value alone."
+        )
+    return text
+
+
 def _check_host(connection: Connection, token: str | None, cookies: str | None) -> None:
     """Checks the host first: the SDK would retry for 30 s and log tracebacks."""
+    import urllib3
+
     headers = {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -125,7 +139,8 @@ def _check_host(connection: Connection, token: str | None, cookies: str | None) 
             verify=str(connection.ca_cert) if connection.ca_cert else True,
             allow_redirects=False,
         )
-    except (requests.RequestException, OSError) as e:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
+        # urllib3's own for a host with an empty label.
         raise _away(connection.host, e) from e
     if answer.status_code in _REFUSALS:
         raise _refused(connection.host, answer.status_code, answer.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import pathlib
 import time
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from typing import Any
 import tyro
 import yaml
 
-from msg_modules.common import console, files, signals
-from msg_modules.common.errors import ConfigError
+from msg_modules.common import console, extras, field_types, files, signals
+from msg_modules.common.errors import MISFIT, ConfigError
 from msg_modules.configs import require
 from pipeline.kubeflow import kfp_client, waiting
 from pipeline.kubeflow.kfp_client import Connection
@@ -40,6 +41,9 @@ class _Command:
 
     verbose: bool = False
     """Show all logs, and the traceback of an error."""
+
+    def __post_init__(self) -> None:
+        field_types.check(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,7 @@ class _Package(_Command):
     """Kubernetes service account of the steps. Default: set by Kubeflow."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.pipeline_root is None or self.pipeline_root.startswith(_ROOTS),
             "pipeline_root",
@@ -127,6 +132,15 @@ class WaitArgs(RunArgs):
 
     timeout: float | None = None
     """Maximum time to wait, in seconds; the run continues. Default: no limit."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.timeout is None or self.timeout > 0,
+            "timeout",
+            self.timeout,
+            "above 0",
+        )
 
 
 def submit(argv: Sequence[str]) -> None:
@@ -239,11 +253,17 @@ def _read_package(
     text = files.read_text(
         path, "package", f"write it with `{_PROG} compile --output {path}`"
     )
+    with extras.needed("kubeflow"):
+        from google.protobuf import json_format
+        from kfp.pipeline_spec import pipeline_spec_pb2
     try:
         spec = next(iter(yaml.safe_load_all(text)))
+        json_format.ParseDict(
+            spec, pipeline_spec_pb2.PipelineSpec(), ignore_unknown_fields=True
+        )
         name = spec["pipelineInfo"]["name"]
         known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    except (yaml.YAMLError, StopIteration, KeyError, TypeError, AttributeError) as e:
+    except (yaml.YAMLError, json_format.ParseError, StopIteration, *MISFIT) as e:
         raise ConfigError(
             f"package is {str(path)!r}, which is not a compiled pipeline; write it with"
             f" `{_PROG} compile`."
@@ -260,8 +280,15 @@ def _parameter(entry: str, known: dict[str, Any]) -> tuple[str, Any]:
         raise ConfigError(
             f"param is {entry!r}; it must be one of {', '.join(sorted(known))}.{hint}"
         )
-    kind = known[name]["parameterType"]
+    kind = known[name].get("parameterType")
+    if kind not in _CONVERTERS:
+        raise ConfigError(
+            f"param is {entry!r}, which is a {kind}; only a parameter of the type"
+            f" {', '.join(_CONVERTERS)} can be set."
+        )
     try:
-        return name, _CONVERTERS[kind](text)
+        value = _CONVERTERS[kind](text)
+        json.dumps(value, allow_nan=False)
+        return name, value
     except ValueError as e:
         raise ConfigError(f"param is {entry!r}; it must be a {kind}.") from e

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pathlib
 import resource
+import socket
 
 import pytest
 
 from msg_modules.common import files
+from msg_modules.common.errors import RunError
 
 
 def test_a_text_is_written(tmp_path: pathlib.Path):
@@ -31,6 +33,19 @@ def test_what_cannot_be_written_leaves_the_old_text(tmp_path: pathlib.Path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert path.read_text() == "old\n"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: pathlib.Path):
+    device = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(device))
+    for path in (device, tmp_path, pathlib.Path("")):
+        with pytest.raises(RunError, match="not a regular file") as caught:
+            files.write_whole(path, "text")
+        assert str(path) in str(caught.value)
+
+    assert list(tmp_path.iterdir()) == [device]
+    assert device.is_socket()
 
 
 def test_a_directory_is_replaced_as_a_whole(tmp_path: pathlib.Path):
