@@ -316,8 +316,7 @@ class Endurance:
         self._check(scenario, run, kind)
         while run.status:
             _delete_named(run.error, self._disk.root)
-            run = self._start(scenario, "its directory deleted").wait()
-            # What is left of an error could be damaged too, but never what was deleted.
+            run = self._start(scenario, "what the error names is deleted").wait()
             self._check(scenario, run, kind)
 
     def _start(self, scenario: Scenario, what: str, is_plain: bool = False) -> Process:
@@ -521,11 +520,13 @@ def _artifacts(root: pathlib.Path) -> list[list[pathlib.Path]]:
 
 
 def _delete_named(error: str, root: pathlib.Path) -> None:
-    """Deletes the directory of the artifact that an error names."""
-    found = re.search(rf"{re.escape(str(root))}/([\w-]+/\w+(/\d+)?)", error)
-    if not found or not (root / found[1]).exists():
+    """Deletes the directories of the artifacts that an error names."""
+    found = re.findall(rf"{re.escape(str(root))}/([\w-]+/\w+(?:/\d+)?)", error)
+    named = {root / path for path in found if (root / path).exists()}
+    if not named:
         raise Loss("the error names nothing that could be deleted")
-    shutil.rmtree(root / found[1])
+    for path in named:
+        shutil.rmtree(path)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import textwrap
 
 
 class ConfigError(ValueError):
@@ -37,6 +38,8 @@ _OPERATION = re.compile(r" \[Op:\w+\]( name:)?")
 _BEAM_SUFFIX = re.compile(r"( \[while running '[^']*'\])+$")
 
 
+# Libraries may quote the whole content of a file.
+_LONGEST = 300
 _DISK_FULL = re.compile("no space left|disk is full|disk quota exceeded", re.IGNORECASE)
 _REMEDIES = {
     errno.EACCES: "choose a path that you have access to, or change its permissions",
@@ -52,12 +55,13 @@ _REMEDIES = {
 }
 
 
-def explain(error: BaseException, directory: str = "") -> str:
+def explain(error: BaseException, directory: str = "", damaged: str = "") -> str:
     """Describes an error in one line: the thing, the cause and the remedy.
 
     Args:
       error: Any exception, such as one that a file system or a library raised.
       directory: Where the command writes its output.
+      damaged: A remedy in case that a library could not read a damaged file.
 
     Returns:
       One line. Our own errors are in their own words.
@@ -79,7 +83,8 @@ def explain(error: BaseException, directory: str = "") -> str:
         message = ": ".join([*names, root.strerror])
         if root.errno in _REMEDIES:
             return f"{message}; {_REMEDIES[root.errno]}"
-    return f"{message} (use --verbose for details)"
+    message = textwrap.shorten(message, _LONGEST, placeholder=" ...")
+    return f"{message} (use --verbose for details{damaged and f'; {damaged}'})"
 
 
 def root_cause(error: BaseException) -> BaseException:
