@@ -38,6 +38,7 @@ _OPERATION = re.compile(r" \[Op:\w+\]( name:)?")
 _BEAM_SUFFIX = re.compile(r"( \[while running '[^']*'\])+$")
 
 
+FREE_SPACE = "free some space and run the same command again"
 # Libraries may quote the whole content of a file.
 _LONGEST = 300
 _DISK_FULL = re.compile("no space left|disk is full|disk quota exceeded", re.IGNORECASE)
@@ -69,12 +70,9 @@ def explain(error: BaseException, directory: str = "", damaged: str = "") -> str
     message = root_message(error)
     if isinstance(error, (ConfigError, RunError)):
         message = str(error)
-    if _DISK_FULL.search(message):
+    if _DISK_FULL.search(message) and FREE_SPACE not in message:
         where = f" on the disk of {directory!r}" if directory else ""
-        return (
-            f"no space left{where} ({message}); free some space and run the same"
-            " command again"
-        )
+        return f"no space left{where} ({message}); {FREE_SPACE}"
     root = root_cause(error)
     if isinstance(root, (ConfigError, RunError)):
         return message

@@ -11,7 +11,7 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from msg_modules.common.errors import RunError
+from msg_modules.common.errors import FREE_SPACE, RunError
 from msg_modules.runs import layout
 
 _LOCKED_SECONDS = 5.0
@@ -90,6 +90,16 @@ def _unusable(path: str | pathlib.Path, reason: str) -> RunError:
         return RunError(
             f"The database {str(path)!r} is locked by another process; wait for it to"
             " finish, or end it."
+        )
+    if "disk is full" in reason:
+        return RunError(
+            f"There is no space left for the database {str(path)!r} ({reason});"
+            f" {FREE_SPACE}."
+        )
+    if "readonly" in reason or "read-only" in reason:
+        return RunError(
+            f"The database {str(path)!r} is read-only ({reason}); make it and its"
+            " directory writable and run the same command again."
         )
     return RunError(
         f"The database {str(path)!r} cannot be used ({reason}); if it is damaged, move"

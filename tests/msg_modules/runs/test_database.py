@@ -54,3 +54,23 @@ def test_a_database_that_another_process_has_locked_is_named(
             holder.kill()
     assert str(path) in str(caught.value)
     database.check(path)
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("database or disk is full", "free some space"),
+        ("attempt to write a readonly database", "make it and its directory writable"),
+    ],
+)
+def test_a_database_that_cannot_be_written_need_not_be_moved_away(
+    tmp_path: pathlib.Path, reason: str, remedy: str
+):
+    path = tmp_path / "metadata.sqlite"
+    seen = f"Error when executing query: {reason} query:  UPDATE `Execution`;"
+    with (
+        pytest.raises(RunError, match=rf"{path}.*{reason}.*{remedy}") as caught,
+        database.explained(path),
+    ):
+        raise RuntimeError(seen)
+    assert "move it away" not in str(caught.value)
