@@ -14,8 +14,8 @@ then goes on. After every run it is checked that
 - an error about a damaged file says what to delete, and the run then succeeds.
 
 Most runs are forked from a process that has imported TFX, since that takes as long as
-the rest of the run; some of them, and those never disturbed, are plain commands. Full
-and read-only disks need root, which may mount file systems.
+the rest of the run; some of them, and the first, which is not disturbed, are plain
+commands. Full and read-only disks need root, which may mount file systems.
 
 It prints a table, and exits with status 1 if something was lost. What the runs printed
 and copies of the pipeline root are then kept.
@@ -199,7 +199,7 @@ class Endurance:
         return bool(self._lost)
 
     def undisturbed(self) -> list[Scenario]:
-        """Runs each scenario as a plain command, without disturbances."""
+        """Runs each scenario without disturbances, the first as a plain command."""
         scenarios: list[Scenario] = []
         first = self._directory / "first"
         places = ["--pipeline-root", str(self._disk.root)]
@@ -212,7 +212,7 @@ class Endurance:
             scenario = Scenario(name, flags, before, {}, 0, [])
             self._reset(scenario)
             old = _served(self._disk.root)
-            run = self._start(scenario, "no disturbance", is_plain=True).wait()
+            run = self._start(scenario, "no disturbance", not scenarios).wait()
             served = _served(self._disk.root)
             if run.status or len(served) != len(old) + (name != "refused"):
                 sys.exit(f"Run {name!r}, which was not disturbed, failed: {run.error}")
@@ -249,8 +249,9 @@ class Endurance:
             self._lost[self._kind] += 1
             console.fail(f"lost: {loss}")
             self._disk.mend()
-            kept = self._directory / f"lost_{self._num_runs:04}"
-            shutil.copytree(self._disk.root, kept, symlinks=True)
+            if self._disk.root.exists():
+                kept = self._directory / f"lost_{self._num_runs:04}"
+                shutil.copytree(self._disk.root, kept, symlinks=True)
 
     def report(self) -> None:
         """Prints the table."""
@@ -452,6 +453,8 @@ def _check_end(run: Run, kind: Kind | None = None) -> None:
         if kind and kind.is_signal and "Finished in" not in run.output:
             raise Loss("the run went on as if there had been no signal")
         return
+    if kind and kind.is_signal and not run.output:
+        return  # Python itself was still starting.
     if not kind or run.status not in kind.statuses:
         raise Loss(f"the exit status is {run.status}")
     if words and not (re.search(words, run.error) and run.error.count("\n") == 1):
