@@ -444,6 +444,8 @@ def _check_end(run: Run, kind: Kind | None = None) -> None:
       run: The run.
       kind: How it was disturbed; None if it was not.
     """
+    if kind and kind.is_signal and not run.output:
+        return  # Python itself was still starting.
     if "Traceback" in run.output + run.error:
         raise Loss("a traceback was printed")
     words = kind and kind.words
@@ -453,8 +455,6 @@ def _check_end(run: Run, kind: Kind | None = None) -> None:
         if kind and kind.is_signal and "Finished in" not in run.output:
             raise Loss("the run went on as if there had been no signal")
         return
-    if kind and kind.is_signal and not run.output:
-        return  # Python itself was still starting.
     if not kind or run.status not in kind.statuses:
         raise Loss(f"the exit status is {run.status}")
     if words and not (re.search(words, run.error) and run.error.count("\n") == 1):
