@@ -38,6 +38,7 @@ _OPERATION = re.compile(r" \[Op:\w+\]( name:)?")
 _BEAM_SUFFIX = re.compile(r"( \[while running '[^']*'\])+$")
 
 
+_READ_ONLY = re.compile("read-only file system$", re.IGNORECASE)
 FREE_SPACE = "free some space and run the same command again"
 # Libraries may quote the whole content of a file.
 _LONGEST = 300
@@ -76,6 +77,8 @@ def explain(error: BaseException, directory: str = "", damaged: str = "") -> str
     root = root_cause(error)
     if isinstance(root, (ConfigError, RunError)):
         return message
+    if _READ_ONLY.search(message):
+        return f"{message}; {_REMEDIES[errno.EROFS]}"
     if isinstance(root, OSError) and root.strerror:
         names = [repr(n) for n in (root.filename, root.filename2) if n is not None]
         message = ": ".join([*names, root.strerror])

@@ -39,8 +39,19 @@ def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore
     config.sqlite.connection_mode = (
         metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     )
+    _roll_back(path)
     with explained(path):
         yield metadata_store.MetadataStore(config)
+
+
+def _roll_back(path: pathlib.Path) -> None:
+    """Undoes what a killed process had begun to write, which no reader can."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with (
+            contextlib.suppress(sqlite3.Error),  # The store will fail as well.
+            contextlib.closing(sqlite3.connect(path)) as connection,
+        ):
+            connection.execute("SELECT * FROM sqlite_master").fetchone()
 
 
 @contextlib.contextmanager
@@ -59,8 +70,9 @@ def explained(path: str | pathlib.Path) -> Iterator[None]:
         # While it connects, ML Metadata raises a mere RuntimeError.
         if not isinstance(e, errors.StatusError) and _QUERY not in str(e):
             raise
-        reason = str(e).strip().splitlines()[0].removeprefix(_TFX_REASON)
-        reason = reason.removeprefix(_QUERY).partition(" query:")[0].strip()
+        # ML Metadata may put what it was about to write before that.
+        reason = str(e).rpartition(_QUERY)[2].partition(" query:")[0].strip()
+        reason = reason.splitlines()[0].removeprefix(_TFX_REASON)
         raise _unusable(path, reason) from e
 
 

@@ -92,6 +92,14 @@ def test_a_remedy_for_a_full_disk_is_told_once():
     assert again.count("free some space") == 1
 
 
+def test_a_read_only_file_system_is_no_damaged_file():
+    told = explain(RuntimeError("out/a; Read-only file system"), damaged="delete it")
+
+    assert told == (
+        "out/a; Read-only file system; choose a path on a writable file system"
+    )
+
+
 def test_content_that_a_library_quotes_is_cut():
     told = explain(ValueError(f"not a record: {'00ff ' * 1000}"))
 
