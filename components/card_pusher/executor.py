@@ -16,7 +16,9 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from msg_modules.common import signals
+from msg_modules.common.errors import RunError
 from msg_modules.generator import version_directories
+from msg_modules.generator.saved_models import JUDGED_HASH, content_hash
 from msg_modules.generator.version_directories import CARD_FILE
 
 
@@ -35,7 +37,8 @@ class Executor(executor.Executor):
         second version, and servers never see an incomplete version.
 
         Raises:
-          RunError: If the serving directory is a URI.
+          RunError: If the serving directory is a URI, or the model has changed since it
+            was blessed.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(
@@ -49,6 +52,7 @@ class Executor(executor.Executor):
         source = artifact_utils.get_single_uri(
             input_dict[standard_component_specs.MODEL_KEY]
         )
+        _check_judged(model, source, input_dict)
         version = _push(model, _serving_dir(exec_properties), source)
         io_utils.copy_dir(str(model), pushed.uri)
         self._MarkPushed(
@@ -69,6 +73,20 @@ class Executor(executor.Executor):
         io_utils.copy_dir(model, str(staged))
         io_utils.copy_file(card, str(staged / CARD_FILE))
         return str(staged)
+
+
+def _check_judged(
+    model: pathlib.Path, source: str, input_dict: dict[str, list[types.Artifact]]
+) -> None:
+    """Raises a RunError if the files of a model are not those that were blessed."""
+    blessing = artifact_utils.get_single_instance(
+        input_dict[standard_component_specs.MODEL_BLESSING_KEY]
+    )
+    if content_hash(model) != blessing.get_string_custom_property(JUDGED_HASH):
+        raise RunError(
+            f"The generator in {source!r} is not the one that was blessed: its files"
+            " have changed since; delete that directory and rerun the pipeline."
+        )
 
 
 def _serving_dir(exec_properties: dict[str, Any]) -> pathlib.Path:

@@ -17,6 +17,7 @@ from msg_modules.common import console, files
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.data import reading
+from msg_modules.generator.saved_models import JUDGED_HASH, CorruptModel, content_hash
 from msg_modules.generator.version_directories import (
     CARD_FILE,
     complete_versions,
@@ -45,7 +46,7 @@ class Executor(base_executor.BaseExecutor):
 
         Raises:
           RunError: If the classifier was trained on another dataset, there are fewer
-            test images than requested, or the last blessed model is damaged.
+            test images than requested, or the model or the last blessed one is corrupt.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = EvaluateConfig(**json.loads(exec_properties["config"]))
@@ -72,9 +73,15 @@ class Executor(base_executor.BaseExecutor):
             f"  {config.num_seeds} x {yardstick.num_images:,} generated images against"
             f" {yardstick.num_images:,} test images, using {yardstick.classifier.info}"
         )
-        found, generator = judge.evaluate(
-            path_utils.serving_model_path(model.uri), yardstick, config, baseline
-        )
+        exported = pathlib.Path(path_utils.serving_model_path(model.uri))
+        judged_hash = content_hash(exported)
+        try:
+            found, generator = judge.evaluate(exported, yardstick, config, baseline)
+        except CorruptModel as e:
+            raise RunError(
+                f"The generator in {model.uri!r} is corrupt ({e.reason}); delete that"
+                " directory and rerun the pipeline."
+            ) from e
         runs = input_dict.get("model_run") or []
         run_dir = pathlib.Path(runs[0].uri) if runs else None
         evaluation = {
@@ -112,6 +119,7 @@ class Executor(base_executor.BaseExecutor):
             artifact_utils.get_single_instance(output_dict["blessing"]),
             evaluation,
             model,
+            judged_hash,
             baselines,
         )
 
@@ -120,12 +128,14 @@ def _bless(
     blessing: types.Artifact,
     evaluation: dict[str, Any],
     model: types.Artifact,
+    judged_hash: str,
     baselines: list[types.Artifact],
 ) -> None:
     """Writes the decision like TFX's Evaluator, and the card of a blessed model."""
     for key, artifact in (("current", model), *(("baseline", b) for b in baselines)):
         blessing.set_string_custom_property(f"{key}_model", artifact.uri)
         blessing.set_int_custom_property(f"{key}_model_id", artifact.id)
+    blessing.set_string_custom_property(JUDGED_HASH, judged_hash)
     reason = "; ".join(evaluation["reasons"])
     blessing.set_string_custom_property(
         constants.ARTIFACT_PROPERTY_BLESSING_MESSAGE_KEY, reason

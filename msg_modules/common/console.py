@@ -31,6 +31,7 @@ _KNOWN_NOISE = re.compile(
     r"property_predicate is not supported"
     r"|does not have payload_format custom property"
     r"|^Execution \d+ failed"
+    r"|^mlmd client \w+Error"
     r"|^Fallback to non-ZetaSQL contexts"
     r"|^Variant folder .* has no dataset_info.json"
     r"|going to push the model without validation"

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import textwrap
 
 
 class ConfigError(ValueError):
@@ -47,6 +48,10 @@ _OPERATION = re.compile(r" \[Op:\w+\]( name:)?")
 _BEAM_SUFFIX = re.compile(r"( \[while running '[^']*'\])+$")
 
 
+_READ_ONLY = re.compile("read-only file system$", re.IGNORECASE)
+FREE_SPACE = "free some space and run the same command again"
+# Libraries may quote the whole content of a file.
+_LONGEST = 300
 _DISK_FULL = re.compile("no space left|disk is full|disk quota exceeded", re.IGNORECASE)
 _REMEDIES = {
     errno.EACCES: "choose a path that you have access to, or change its permissions",
@@ -62,12 +67,13 @@ _REMEDIES = {
 }
 
 
-def explain(error: BaseException, directory: str = "") -> str:
+def explain(error: BaseException, directory: str = "", damaged: str = "") -> str:
     """Describes an error in one line: the thing, the cause and the remedy.
 
     Args:
       error: Any exception, such as one that a file system or a library raised.
       directory: Where the command writes its output.
+      damaged: A remedy in case that a library could not read a damaged file.
 
     Returns:
       One line. Our own errors are in their own words.
@@ -75,21 +81,21 @@ def explain(error: BaseException, directory: str = "") -> str:
     message = root_message(error)
     if isinstance(error, (ConfigError, RunError)):
         message = str(error)
-    if _DISK_FULL.search(message):
+    if _DISK_FULL.search(message) and FREE_SPACE not in message:
         where = f" on the disk of {directory!r}" if directory else ""
-        return (
-            f"no space left{where} ({message}); free some space and run the same"
-            " command again"
-        )
+        return f"no space left{where} ({message}); {FREE_SPACE}"
     root = root_cause(error)
     if isinstance(root, (ConfigError, RunError)):
         return message
+    if _READ_ONLY.search(message):
+        return f"{message}; {_REMEDIES[errno.EROFS]}"
     if isinstance(root, OSError) and root.strerror:
         names = [repr(n) for n in (root.filename, root.filename2) if n is not None]
         message = ": ".join([*names, root.strerror])
         if root.errno in _REMEDIES:
             return f"{message}; {_REMEDIES[root.errno]}"
-    return f"{message} (use --verbose for details)"
+    message = textwrap.shorten(message, _LONGEST, placeholder=" ...")
+    return f"{message} (use --verbose for details{damaged and f'; {damaged}'})"
 
 
 def root_cause(error: BaseException) -> BaseException:

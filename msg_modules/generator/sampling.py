@@ -11,10 +11,10 @@ import numpy.typing as npt
 import PIL.Image
 import tensorflow as tf
 
-from msg_modules.common.errors import ConfigError
+from msg_modules.common.errors import ConfigError, root_message
 from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.image_spec import ImageSpec, image_key
-from msg_modules.generator import codes, version_directories
+from msg_modules.generator import codes, saved_models, version_directories
 from msg_modules.generator.latents import check_request
 from msg_modules.pictures import sheets
 
@@ -282,17 +282,18 @@ def load_generator(path: str | pathlib.Path) -> Generator:
       The generator.
 
     Raises:
-      ConfigError: If there is no SavedModel, it is corrupt, or its signatures are not
-        those of a generator.
+      CorruptModel: If the SavedModel cannot be read.
+      ConfigError: If there is no SavedModel, or its signatures are not those of a
+        generator.
     """
     version = find_version(path)
     try:
+        saved_models.check_graph(version)
         model = tf.saved_model.load(str(version))
-    except (OSError, RuntimeError, ValueError, tf.errors.OpError) as e:
-        reason = str(e).splitlines()[0]
-        raise ConfigError(
-            f"The SavedModel in {str(version)!r} is corrupt ({reason}); push it again."
-        ) from e
+    except saved_models.CorruptModel:
+        raise
+    except Exception as e:  # A damaged graph may raise anything.
+        raise saved_models.CorruptModel(version, root_message(e)) from e
     conditional = "classes" in model.signatures
     wanted_inputs = {**_INPUTS, **(_CONDITIONAL_INPUTS if conditional else {})}
     missing = set(wanted_inputs) - set(model.signatures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 
 import tensorflow as tf
@@ -9,6 +10,24 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from msg_modules.common.errors import ConfigError
+from msg_modules.generator.version_directories import CARD_FILE
+
+# Property of a blessing: the `content_hash` of the model that was judged.
+JUDGED_HASH = "judged_hash"
+
+
+class CorruptModel(ConfigError):
+    """A SavedModel that cannot be read.
+
+    Attributes:
+      reason: What is wrong with it.
+    """
+
+    def __init__(self, version: pathlib.Path, reason: str):
+        super().__init__(
+            f"The SavedModel in {str(version)!r} is corrupt ({reason}); push it again."
+        )
+        self.reason = reason
 
 
 def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
@@ -18,16 +37,53 @@ def read_meta_graph(version: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
       version: A version directory.
 
     Raises:
-      ConfigError: If the SavedModel is corrupt.
+      CorruptModel: If it cannot be read.
     """
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((version / "saved_model.pb").read_bytes())
         return model.meta_graphs[0]
     except (OSError, DecodeError, IndexError) as e:
-        raise ConfigError(
-            f"The SavedModel in {str(version)!r} is corrupt ({e}); push it again."
-        ) from e
+        raise CorruptModel(version, str(e)) from e
+
+
+def check_graph(version: pathlib.Path) -> None:
+    """Compares the graph with the checksum that TensorFlow saves beside it.
+
+    TensorFlow checks the weights when it loads them, but not the graph.
+
+    Args:
+      version: A version directory. One without a checksum is not checked.
+
+    Raises:
+      CorruptModel: If the graph has changed since it was saved.
+    """
+    try:
+        saved = tf.saved_model.experimental.read_fingerprint(str(version))
+    except FileNotFoundError:
+        return
+    graph = (version / "saved_model.pb").read_bytes()
+    (checksum,) = tf.fingerprint([graph]).numpy()
+    if saved.saved_model_checksum != int.from_bytes(checksum.tobytes(), "little"):
+        raise CorruptModel(version, "saved_model.pb does not match fingerprint.pb")
+
+
+def content_hash(version: pathlib.Path) -> str:
+    """Hashes the names and the content of all files, except the model card.
+
+    Args:
+      version: A version directory.
+
+    Returns:
+      64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(version.rglob("*")):
+        name = path.relative_to(version).as_posix()
+        if path.is_file() and name != CARD_FILE:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{content} {name}\n".encode())
+    return digest.hexdigest()
 
 
 def describe_signatures(meta_graph: meta_graph_pb2.MetaGraphDef) -> list[str]:

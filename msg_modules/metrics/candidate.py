@@ -10,6 +10,7 @@ import tensorflow as tf
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.data.image_spec import ImageSpec
 from msg_modules.generator.sampling import Generator, load_generator
+from msg_modules.generator.saved_models import CorruptModel
 from msg_modules.metrics.classifier import ClassifierInfo
 from msg_modules.metrics.images import quantise
 
@@ -29,10 +30,13 @@ def load_candidate(path: str | pathlib.Path) -> Generator:
       path: A version directory, or a serving directory.
 
     Raises:
-      UnfitGenerator: If it is corrupt, or a signature is missing or wrong.
+      CorruptModel: If it cannot be read.
+      UnfitGenerator: If a signature is missing or wrong.
     """
     try:
         return load_generator(path)
+    except CorruptModel:
+        raise
     except ConfigError as e:
         raise UnfitGenerator(str(e)) from e
 

@@ -17,6 +17,7 @@ from msg_modules.common import console
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.generator.sampling import Generator
+from msg_modules.generator.saved_models import CorruptModel
 from msg_modules.metrics import accuracy_score, by_class, candidate
 from msg_modules.metrics.yardstick import SECOND_OPINION, Measurement, Yardstick
 
@@ -78,6 +79,7 @@ def evaluate(
       its interface, which is then the reason for not blessing it.
 
     Raises:
+      CorruptModel: If the model cannot be read.
       RunError: If the baseline cannot be evaluated.
     """
     try:
@@ -93,7 +95,7 @@ def evaluate(
             served = candidate.load_candidate(baseline)
             path = str(served.path)
             baseline_measured = measure(served, yardstick, config)
-        except candidate.UnfitGenerator as e:
+        except (CorruptModel, candidate.UnfitGenerator) as e:
             raise RunError(
                 f"The last blessed generator cannot be used for comparison: {e} Delete"
                 " it, or use --evaluate.baseline none."

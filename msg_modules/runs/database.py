@@ -11,7 +11,7 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from msg_modules.common.errors import RunError
+from msg_modules.common.errors import FREE_SPACE, RunError
 from msg_modules.runs import layout
 
 _LOCKED_SECONDS = 5.0
@@ -40,8 +40,19 @@ def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore
     config.sqlite.connection_mode = (
         metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     )
+    _roll_back(path)
     with explained(path):
         yield metadata_store.MetadataStore(config)
+
+
+def _roll_back(path: pathlib.Path) -> None:
+    """Undoes what a killed process had begun to write, which no reader can."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with (
+            contextlib.suppress(sqlite3.Error),  # The store will fail as well.
+            contextlib.closing(sqlite3.connect(path)) as connection,
+        ):
+            connection.execute("SELECT * FROM sqlite_master").fetchone()
 
 
 @contextlib.contextmanager
@@ -61,9 +72,10 @@ def explained(path: str | pathlib.Path) -> Iterator[None]:
         is_known = any(known in str(e) for known in (_QUERY, _CONNECT))
         if not isinstance(e, errors.StatusError) and not is_known:
             raise
-        reason = str(e).strip().splitlines()[0].removeprefix(_TFX_REASON)
-        reason = reason.removeprefix(_QUERY).removeprefix(_CONNECT)
-        reason = reason.partition(" query:")[0].strip()
+        # ML Metadata may put what it was about to write before that.
+        reason = str(e).rpartition(_QUERY)[2].partition(" query:")[0].strip()
+        reason = reason.splitlines()[0].removeprefix(_TFX_REASON)
+        reason = reason.removeprefix(_CONNECT)
         raise _unusable(path, reason) from e
 
 
@@ -93,6 +105,16 @@ def _unusable(path: str | pathlib.Path, reason: str) -> RunError:
         return RunError(
             f"The database {str(path)!r} is locked by another process; wait for it to"
             " finish, or end it."
+        )
+    if "disk is full" in reason:
+        return RunError(
+            f"There is no space left for the database {str(path)!r} ({reason});"
+            f" {FREE_SPACE}."
+        )
+    if "readonly" in reason or "read-only" in reason:
+        return RunError(
+            f"The database {str(path)!r} is read-only ({reason}); make it and its"
+            " directory writable and run the same command again."
         )
     return RunError(
         f"The database {str(path)!r} cannot be used ({reason}); if it is damaged, move"

@@ -95,7 +95,20 @@ def outputs_of(
     store: metadata_store.MetadataStore, execution: int
 ) -> list[metadata_store_pb2.Artifact]:
     """Returns the output artifacts of an execution."""
+    return _artifacts(store, execution, _OUTPUT)
+
+
+def inputs_of(
+    store: metadata_store.MetadataStore, execution: int
+) -> list[metadata_store_pb2.Artifact]:
+    """Returns the input artifacts of an execution."""
+    return _artifacts(store, execution, _INPUT)
+
+
+def _artifacts(
+    store: metadata_store.MetadataStore, execution: int, kind: int
+) -> list[metadata_store_pb2.Artifact]:
     events = store.get_events_by_execution_ids([execution])
     return store.get_artifacts_by_id(
-        [event.artifact_id for event in events if event.type == _OUTPUT]
+        [event.artifact_id for event in events if event.type == kind]
     )

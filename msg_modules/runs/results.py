@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2
 from msg_modules.common import files
 from msg_modules.generator.version_directories import complete_versions
 from msg_modules.runs import database, layout
-from msg_modules.runs.evaluations import outputs_of, pushed_version
+from msg_modules.runs.evaluations import inputs_of, outputs_of, pushed_version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,22 @@ def find(
     )
 
 
+def inputs(pipeline_root: pathlib.Path, pipeline: str, component: str) -> list[str]:
+    """Looks up the directories that the newest run of a component reads.
+
+    Args:
+      pipeline_root: Directory with `metadata.sqlite`.
+      pipeline: Name of the pipeline.
+      component: Id of the component.
+
+    Raises:
+      RunError: If the database cannot be read.
+    """
+    with database.opened(pipeline_root) as store:
+        execution = _newest_execution(store, pipeline, component)
+        return [artifact.uri for artifact in inputs_of(store, execution)]
+
+
 def _output(
     store: metadata_store.MetadataStore,
     pipeline: str,
@@ -76,12 +92,18 @@ def _output(
     artifact_type: str,
 ) -> metadata_store_pb2.Artifact:
     """Returns the newest output of a component, cached or not."""
-    context = store.get_context_by_type_and_name("node", f"{pipeline}.{component}")
-    execution = max(
-        store.get_executions_by_context(context.id), key=lambda execution: execution.id
-    )
+    execution = _newest_execution(store, pipeline, component)
     return next(
         artifact
-        for artifact in outputs_of(store, execution.id)
+        for artifact in outputs_of(store, execution)
         if artifact.type == artifact_type
+    )
+
+
+def _newest_execution(
+    store: metadata_store.MetadataStore, pipeline: str, component: str
+) -> int:
+    context = store.get_context_by_type_and_name("node", f"{pipeline}.{component}")
+    return max(
+        execution.id for execution in store.get_executions_by_context(context.id)
     )

@@ -185,7 +185,11 @@ def _run(config: PipelineConfig) -> None:
         runner.LocalDagRunner().run(create_pipeline(config))
     except runner.ComponentFailed as failure:
         signals.check(failure.component)
-        reason = explain(failure.error, config.pipeline_root)
+        reason = explain(
+            failure.error,
+            config.pipeline_root,
+            _if_damaged(config, failure.component),
+        )
         raise RunError(f"{failure.component} failed: {reason}") from failure
     found = results.find(
         pathlib.Path(config.pipeline_root), config.name, config.serving_path
@@ -193,6 +197,24 @@ def _run(config: PipelineConfig) -> None:
     _summarise(found, time.monotonic() - start)
     if warning:
         console.warn(warning)
+
+
+def _if_damaged(config: PipelineConfig, component: str) -> str:
+    """The remedy in case that a component failed because of a damaged file."""
+    from msg_modules.runs import results
+
+    try:
+        read = results.inputs(
+            pathlib.Path(config.pipeline_root), config.name, component
+        )
+    except Exception:  # The database may be what has failed.
+        return ""
+    if not read:
+        return ""
+    return (
+        "if a file that it reads is damaged, delete"
+        f" {', '.join(map(repr, sorted(set(read))))} and run the same command again"
+    )
 
 
 def _summarise(found: Results, seconds: float) -> None:

@@ -19,6 +19,7 @@ from msg_modules.common.errors import RunError
 from msg_modules.gan import networks
 from msg_modules.generator import export
 from msg_modules.generator.sampling import Generator, load_generator
+from msg_modules.generator.saved_models import content_hash
 
 
 class Push:
@@ -49,9 +50,13 @@ class Push:
         """Chooses the model that is pushed next."""
         self.model = standard_artifacts.Model()
         self.model.uri = str(self.directory / name)
+        self.exported = self.directory / name / "Format-Serving"
         self.blessing = standard_artifacts.ModelBlessing()
         self.blessing.uri = str(self.directory / "blessing")
         self.blessing.set_int_custom_property("blessed", 1)
+        self.blessing.set_string_custom_property(
+            "judged_hash", content_hash(self.exported)
+        )
         (self.directory / "blessing").mkdir(exist_ok=True)
         (self.directory / "blessing" / "README.md").write_text(f"card of {weights}")
 
@@ -208,6 +213,25 @@ def test_what_is_not_blessed_is_not_pushed(push: Push) -> None:
     push.blessing.set_int_custom_property("blessed", 0)
     assert push.run().get_int_custom_property("pushed") == 0
     assert not push.serving.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "lost", "added"])
+def test_a_model_that_has_changed_since_it_was_blessed_is_not_pushed(
+    push: Push, damage: str
+) -> None:
+    push.run()
+    push.write("better")
+    weights = push.exported / "variables" / "data"
+    if damage == "truncated":
+        weights.write_text("bet")
+    elif damage == "lost":
+        weights.unlink()
+    else:
+        (push.exported / "variables" / "more").touch()
+    with pytest.raises(RunError, match=rf"{push.model.uri}.* delete that directory"):
+        push.run()
+    ((_, files),) = push.content().items()
+    assert files == _files("weights")
 
 
 def test_killed_while_it_copies_and_started_again(

@@ -432,12 +432,14 @@ def test_a_model_with_other_arguments(judge, tmp_path: pathlib.Path) -> None:
     assert "latents" in outputs.metrics["reasons"][0]
 
 
-def test_a_damaged_model(judge, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
+@pytest.mark.parametrize("keep", [0.0, 0.5])
+def test_a_damaged_model(judge, tmp_path: pathlib.Path, name: str, keep: float) -> None:
     _save(draw_stripes, tmp_path / "other")
-    (tmp_path / "other" / "saved_model.pb").write_bytes(b"no protobuf")
-    outputs = judge(tmp_path / "other")
-    assert not outputs.metrics["blessed"]
-    assert "corrupt" in outputs.metrics["reasons"][0]
+    path = tmp_path / "other" / name
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    with pytest.raises(RunError, match=r"model' is corrupt .* delete that directory"):
+        judge(tmp_path / "other")
 
 
 def test_is_compared_with_the_newest_pushed_version(

@@ -159,6 +159,28 @@ def test_database_that_another_process_uses(
     assert "TfdsExampleGen" not in run.output
 
 
+@pytest.mark.slow
+def test_damaged_file_of_an_earlier_step(
+    capsys: pytest.CaptureFixture[str],
+    garments_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    pipeline = Pipeline(tmp_path, garments_dir)
+    # Ends soon after the ingestion.
+    stopped = ["--data.num-classes", "5"]
+    assert "ExampleValidator failed" in pipeline.run(capsys, *stopped).error
+    (path,) = tmp_path.glob("TfdsExampleGen/examples/*/Split-train/*")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    run = pipeline.run(capsys)
+    assert run.status == 1
+    (line,) = run.error.splitlines()
+    assert line.startswith("error: StatisticsGen failed: ")
+    assert f"'{path.parents[1]}'" in line.partition(" delete ")[2]
+    assert len(line) < 1000
+    shutil.rmtree(path.parents[1])
+    assert "ExampleValidator failed" in pipeline.run(capsys, *stopped).error
+
+
 def test_batch_larger_than_the_data(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

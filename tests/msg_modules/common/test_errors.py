@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from msg_modules.common.errors import ConfigError, RunError, root_message
+from msg_modules.common.errors import ConfigError, RunError, explain, root_message
 
 
 def _caused(error: Exception, cause: Exception) -> Exception:
@@ -75,3 +75,33 @@ def test_what_follows_the_name_of_an_operation_is_kept():
         " delete it. [while running 'Read[train]']"
     )
     assert root_message(RuntimeError(outer)) == "corrupted record at 7; delete it."
+
+
+def test_a_library_error_tells_what_to_do_about_damaged_files():
+    told = explain(ValueError("bad record"), damaged="delete 'examples/2'")
+
+    assert "bad record" in told
+    assert "delete 'examples/2'" in told
+
+
+def test_a_remedy_for_a_full_disk_is_told_once():
+    once = explain(OSError("No space left on device"), "output")
+    again = explain(RunError(f"Trainer failed: {once}"))
+
+    assert again == f"Trainer failed: {once}"
+    assert again.count("free some space") == 1
+
+
+def test_a_read_only_file_system_is_no_damaged_file():
+    told = explain(RuntimeError("out/a; Read-only file system"), damaged="delete it")
+
+    assert told == (
+        "out/a; Read-only file system; choose a path on a writable file system"
+    )
+
+
+def test_content_that_a_library_quotes_is_cut():
+    told = explain(ValueError(f"not a record: {'00ff ' * 1000}"))
+
+    assert told.startswith("not a record: 00ff")
+    assert len(told) < 400

@@ -249,3 +249,24 @@ def test_a_damaged_model_is_told_in_one_line(
 
     with pytest.raises(ConfigError, match=str(path)):
         sampling.load_generator(tmp_path)
+
+
+def test_a_wrong_bit_anywhere_in_the_graph_is_noticed(
+    serving_dir: pathlib.Path, tmp_path: pathlib.Path
+):
+    path = pathlib.Path(shutil.copytree(serving_dir / "7", tmp_path / "1"))
+    graph = (path / "saved_model.pb").read_bytes()
+    for position in range(0, len(graph), len(graph) // 50):
+        damaged = bytearray(graph)
+        damaged[position] ^= 1
+        (path / "saved_model.pb").write_bytes(damaged)
+        with pytest.raises(ConfigError, match=rf"{path}.* corrupt"):
+            sampling.load_generator(tmp_path)
+
+
+def test_a_model_without_a_checksum_is_loaded(
+    serving_dir: pathlib.Path, tmp_path: pathlib.Path
+):
+    path = pathlib.Path(shutil.copytree(serving_dir / "7", tmp_path / "1"))
+    (path / "fingerprint.pb").unlink()
+    assert sampling.load_generator(path).path == path

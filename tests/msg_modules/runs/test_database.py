@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,16 @@ HOLD = (
     "connection.execute('BEGIN EXCLUSIVE')\n"
     "print('held', flush=True)\n"
     "time.sleep(60)"
+)
+# A cache of one page makes SQLite write to the file before the end of a transaction.
+BE_KILLED = (
+    "import os, signal, sqlite3, sys\n"
+    "connection = sqlite3.connect(sys.argv[1])\n"
+    "connection.execute('PRAGMA cache_size = 1')\n"
+    "connection.execute('DELETE FROM Type')\n"
+    "connection.execute('CREATE TABLE Large (content)')\n"
+    "connection.execute('INSERT INTO Large VALUES (zeroblob(100000))')\n"
+    "os.kill(os.getpid(), signal.SIGKILL)"
 )
 
 
@@ -54,3 +65,42 @@ def test_a_database_that_another_process_has_locked_is_named(
             holder.kill()
     assert str(path) in str(caught.value)
     database.check(path)
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("database or disk is full", "free some space"),
+        ("attempt to write a readonly database", "make it and its directory writable"),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "Cannot create node for type_id: 32"])
+def test_a_database_that_cannot_be_written_need_not_be_moved_away(
+    tmp_path: pathlib.Path, before: str, reason: str, remedy: str
+):
+    path = tmp_path / "metadata.sqlite"
+    seen = f"{before}Error when executing query: {reason} query:  UPDATE `Execution`;"
+    with (
+        pytest.raises(RunError, match=rf"{path}.*{reason}.*{remedy}") as caught,
+        database.explained(path),
+    ):
+        raise RuntimeError(seen)
+    assert "move it away" not in str(caught.value)
+
+
+def test_a_database_whose_writer_was_killed_can_be_read(tmp_path: pathlib.Path):
+    from ml_metadata.metadata_store import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    path = tmp_path / "metadata.sqlite"
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    kept = metadata_store.MetadataStore(config).put_artifact_type(
+        metadata_store_pb2.ArtifactType(name="Kept")
+    )
+    killed = subprocess.run([sys.executable, "-c", BE_KILLED, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.with_name("metadata.sqlite-journal").stat().st_size
+    with database.opened(tmp_path) as store:
+        (found,) = store.get_artifact_types()
+    assert (found.id, found.name) == (kept, "Kept")
