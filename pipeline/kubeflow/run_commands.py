@@ -257,10 +257,12 @@ def _read_package(
         from google.protobuf import json_format
         from kfp.pipeline_spec import pipeline_spec_pb2
     try:
-        spec = next(iter(yaml.safe_load_all(text)))
-        json_format.ParseDict(
-            spec, pipeline_spec_pb2.PipelineSpec(), ignore_unknown_fields=True
+        parsed = json_format.ParseDict(
+            next(iter(yaml.safe_load_all(text))),
+            pipeline_spec_pb2.PipelineSpec(),
+            ignore_unknown_fields=True,
         )
+        spec = json_format.MessageToDict(parsed)
         name = spec["pipelineInfo"]["name"]
         known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     except (yaml.YAMLError, json_format.ParseError, StopIteration, *MISFIT) as e:

@@ -263,12 +263,12 @@ def _names_one(error: str, command: Command, words: Sequence[str]) -> bool:
     names += [f"no{name}" for name in names + given]
     values = [word.partition("=")[2] for word in words if re.match("--[^=]+=", word)]
     every = [*words, *values, *given, *names]
-    if not all(map(str.strip, [*words, *values])):
-        return True  # Nothing can be seen of a blank.
+    if not all(word.strip("-_ ") for word in [*words, *values]):
+        return True  # Nothing can be seen of a blank or a dash.
     forms = {form for word in every for form in (word, repr(word)[1:-1])}
     plain = _plain(error)
     return any(f"'{word}'" in error for word in words) or any(
-        _plain(form.lstrip("-")) in plain for form in forms if form.strip("-_ ")
+        _plain(form.lstrip("-")) in plain for form in forms
     )
 
 
