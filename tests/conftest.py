@@ -17,7 +17,7 @@ console.quiet_libraries()
 _FUZZ = hypothesis.settings(
     deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
-hypothesis.settings.register_profile("same", _FUZZ, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("same", _FUZZ, max_examples=30, derandomize=True)
 hypothesis.settings.register_profile("more", _FUZZ, max_examples=2000)
 hypothesis.settings.load_profile("same")
 

@@ -41,6 +41,9 @@ def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore
         metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     )
     _roll_back(path)
+    if path.is_file() and not path.stat().st_size:
+        # SQLite takes it for a new database, which ML Metadata then tries to fill.
+        raise _unusable(path, "it is empty")
     with explained(path):
         yield metadata_store.MetadataStore(config)
 
