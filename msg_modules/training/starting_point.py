@@ -8,6 +8,12 @@ import pathlib
 from msg_modules.common.errors import ConfigError
 
 
+def saved_checkpoints(directory: str | pathlib.Path) -> list[pathlib.Path]:
+    """Lists the checkpoints of a training, as `find` returns them, in any order."""
+    paths = pathlib.Path(directory, "checkpoints").glob("ckpt-*.index")
+    return [path.with_suffix("") for path in paths]
+
+
 def find(directory: str) -> pathlib.Path:
     """Finds the last checkpoint of a training.
 
@@ -20,10 +26,7 @@ def find(directory: str) -> pathlib.Path:
     Raises:
       ConfigError: If there is none.
     """
-    paths = [
-        path.with_suffix("")
-        for path in pathlib.Path(directory, "checkpoints").glob("ckpt-*.index")
-    ]
+    paths = saved_checkpoints(directory)
     if not paths:
         raise ConfigError(
             f"train.start_from is {directory!r}, which has no checkpoints/ckpt-*.index;"

@@ -269,8 +269,9 @@ def _flat(settings: Settings) -> dict[str, Any]:
 
 
 def _saved_steps(directory: pathlib.Path) -> list[int]:
-    paths = (directory / "checkpoints").glob("ckpt-*.index")
-    return [int(path.stem.split("-")[1]) for path in paths]
+    return list(
+        map(starting_point.step_of, starting_point.saved_checkpoints(directory))
+    )
 
 
 def _open(directory: pathlib.Path, settings: Settings) -> pathlib.Path:
