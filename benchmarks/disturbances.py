@@ -95,9 +95,11 @@ class Kind:
 def _signals(*numbers: signal.Signals) -> Callable[[int, Disk], None]:
     def act(pid: int, disk: Disk) -> None:
         del disk
-        for number in numbers:
-            os.kill(pid, number)
-            time.sleep(0.05 * (len(numbers) - 1))
+        # The process may end by itself, or by the first of two signals.
+        with contextlib.suppress(ProcessLookupError):
+            for number in numbers:
+                os.kill(pid, number)
+                time.sleep(0.05 * (len(numbers) - 1))
 
     return act
 
