@@ -17,7 +17,7 @@ from msg_modules.common.errors import MISFIT, ConfigError, RunError
 METADATA_FILE = "metadata.sqlite"
 SERVING, CHECKPOINTS, LATEST = "serving", "checkpoints", "latest"
 # Parts of `COMPONENT/OUTPUT/NUMBER`.
-_DEPTH = 3
+DEPTH = 3
 # What GanEvaluator writes.
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 
@@ -34,7 +34,7 @@ def place(pipeline_root: pathlib.Path, uri: str) -> pathlib.Path:
       was written.
     """
     written = pathlib.Path(uri)
-    here = pipeline_root.joinpath(*written.parts[-_DEPTH:])
+    here = pipeline_root.joinpath(*written.parts[-DEPTH:])
     return here if here.exists() else written
 
 

@@ -69,6 +69,29 @@ def find(
     )
 
 
+def moved_from(pipeline_root: pathlib.Path) -> pathlib.Path | None:
+    """Finds out whether the newest artifact was written in another pipeline root.
+
+    Args:
+      pipeline_root: Directory with `metadata.sqlite`.
+
+    Returns:
+      The other pipeline root; None if it is this one, or there are no artifacts.
+
+    Raises:
+      RunError: If the database cannot be read.
+    """
+    newest = metadata_store.ListOptions(
+        limit=1, order_by=metadata_store.OrderByField.ID, is_asc=False
+    )
+    with database.opened(pipeline_root) as store:
+        for artifact in store.get_artifacts(newest):
+            written = pathlib.Path(artifact.uri)
+            if layout.place(pipeline_root, artifact.uri) != written:
+                return written.parents[layout.DEPTH - 1]
+    return None
+
+
 def inputs(pipeline_root: pathlib.Path, pipeline: str, component: str) -> list[str]:
     """Looks up the directories that the newest run of a component reads.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -108,14 +109,20 @@ def train_and_export(
 
     Raises:
       ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.
-      RunError: If training fails.
+      RunError: If training fails, or another process runs the same training.
     """
     images, classes = load_training_data(model, examples, class_names)
-    settings = work_dirs.describe(model, config, images, code, len(classes))
+    strategy = distribution.make_strategy(config.strategy, config.replicas)
+    settings = work_dirs.describe(
+        model, config, images, code, len(classes), strategy.num_replicas_in_sync
+    )
     if config.start_from:
         work_dirs.check_start(config.start_from, settings)
     root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
-    with distribution.working_directory(config.strategy, root) as own_root:
+    with contextlib.ExitStack() as stack:
+        own_root = stack.enter_context(
+            distribution.working_directory(config.strategy, root)
+        )
         is_chief = own_root == root
         if is_chief and config.checkpoint_dir:
             work_dir = work_dirs.by_name(
@@ -123,6 +130,7 @@ def train_and_export(
             )
         else:
             work_dir = work_dirs.by_settings(str(own_root), settings, config.steps)
+        stack.enter_context(work_dirs.opened(work_dir, settings))
         gan = loop.train(model, config, images, work_dir, classes)
         if not is_chief:
             return

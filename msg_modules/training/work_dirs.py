@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from msg_modules.common import files
+from msg_modules.common import console, files, locks
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.examples import Examples
+from msg_modules.gan import networks
 from msg_modules.training import starting_point
 
 # Everything a training writes; a directory named by the user may hold other files.
@@ -39,6 +42,11 @@ _NOT_HYPERPARAMETERS = (
     "checkpoint_dir",
     "allow_changed",
     "divergence_retries",
+    # What counts is the global batch.
+    "batch_size",
+    "strategy",
+    "replicas",
+    "workers",
 )
 
 Settings = dict[str, dict[str, Any]]
@@ -50,6 +58,7 @@ def describe(
     examples: Examples,
     code: str,
     num_classes: int = 0,
+    num_replicas: int = 1,
 ) -> Settings:
     """Collects everything that identifies a training.
 
@@ -59,6 +68,7 @@ def describe(
       examples: The training images.
       code: A hash of the code that determines the weights.
       num_classes: Number of classes to condition on; 0 for none.
+      num_replicas: Number of replicas that share the global batch.
 
     Returns:
       Section -> name -> value, as in `config.json`.
@@ -69,19 +79,25 @@ def describe(
     recipe = dataclasses.asdict(train)
     for name in _NOT_HYPERPARAMETERS:
         del recipe[name]
+    recipe["global_batch_size"] = train.batch_size * num_replicas
+    if train.deterministic or not networks.sees_global_batch(model.network):
+        recipe["replicas"] = num_replicas
     if train.start_from:
         recipe["start_from"] = starting_point.fingerprint(train.start_from)
+    labels = examples.labels if num_classes else None
+    images = {
+        "number": len(examples),
+        "fingerprint": fingerprint(examples.images, labels),
+        "classes": num_classes,
+        **dataclasses.asdict(examples.spec),
+    }
+    if train.deterministic:
+        # Decides which of them a step sees.
+        images["order"] = order(examples.images, labels)
     settings = {
         "model": dataclasses.asdict(model),
         "train": recipe,
-        "images": {
-            "number": len(examples),
-            "fingerprint": fingerprint(
-                examples.images, examples.labels if num_classes else None
-            ),
-            "classes": num_classes,
-            **dataclasses.asdict(examples.spec),
-        },
+        "images": images,
         "code": {"fingerprint": code},
     }
     return json.loads(json.dumps(settings))
@@ -98,12 +114,34 @@ def fingerprint(images: np.ndarray, labels: np.ndarray | None = None) -> str:
       16 hexadecimal digits: the sum of the hashes of the images.
     """
     total = 0
+    for digest in _digests(images, labels):
+        total = (total + int.from_bytes(digest, "big")) % 2**64
+    return f"{total:016x}"
+
+
+def order(images: np.ndarray, labels: np.ndarray | None = None) -> str:
+    """Hashes a sequence of images.
+
+    Args:
+      images: `[num_images, ...]`.
+      labels: int64 `[num_images]`, if they matter.
+
+    Returns:
+      16 hexadecimal digits.
+    """
+    total = hashlib.blake2b(digest_size=8)
+    for digest in _digests(images, labels):
+        total.update(digest)
+    return total.hexdigest()
+
+
+def _digests(images: np.ndarray, labels: np.ndarray | None) -> Iterator[bytes]:
+    """Yields a hash of each image."""
     for number, image in enumerate(images):
         digest = hashlib.blake2b(image.tobytes(), digest_size=8)
         if labels is not None:
             digest.update(labels[number].tobytes())
-        total = (total + int.from_bytes(digest.digest(), "big")) % 2**64
-    return f"{total:016x}"
+        yield digest.digest()
 
 
 def name_of(settings: Settings) -> str:
@@ -120,10 +158,10 @@ def name_of(settings: Settings) -> str:
 
 
 def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
-    """Creates or reopens the directory for these settings.
+    """Finds the directory for these settings.
 
     Rerunning a command finds its unfinished training; changed settings start a new one
-    in another directory.
+    in another directory, and the unfinished training that is left is named.
 
     Args:
       root: Parent of all work directories.
@@ -131,20 +169,41 @@ def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
       steps: Number of steps to train.
 
     Returns:
-      The directory, with `config.json` in it.
+      The directory, for `opened`; it need not exist.
     """
     name = name_of(settings)
     directory = pathlib.Path(root) / name
     if max(_saved_steps(directory), default=0) > steps:
         # A shorter training must not overwrite a longer one.
         directory = directory.with_name(f"{name}-{steps}")
-    return _open(directory, settings)
+    if not directory.exists():
+        _name_unfinished(directory, settings)
+    return directory
+
+
+def _name_unfinished(directory: pathlib.Path, settings: Settings) -> None:
+    """Prints which unfinished training is not resumed, and why."""
+    new, found = _flat(settings), []
+    for path in sorted(directory.parent.glob(f"*/{_CONFIG}")):
+        step = max(_saved_steps(path.parent), default=0)
+        if not step or (path.parent / _FINISHED).exists():
+            continue
+        with contextlib.suppress(ConfigError):  # Unreadable, and not asked for.
+            old = _read(path.parent, "train.checkpoint_dir")
+            changed = _changed(old, new)
+            found.append((len(changed), -step, _listed(changed, old, new), path.parent))
+    if found:
+        _, step, shown, other = min(found)
+        console.say(
+            f"  starting a new training; the unfinished one at step {-step:,} in"
+            f" {other} has other settings ({shown}) and is resumed with those only"
+        )
 
 
 def by_name(
     directory: str, settings: Settings, steps: int, allow_changed: bool
 ) -> pathlib.Path:
-    """Creates or reopens the directory that the user named.
+    """Checks the directory that the user named.
 
     Args:
       directory: The directory.
@@ -153,7 +212,7 @@ def by_name(
       allow_changed: Whether the training there may resume with other settings.
 
     Returns:
-      The directory, with these settings in `config.json`.
+      The directory, for `opened`; it need not exist.
 
     Raises:
       ConfigError: If it holds another training, or one beyond `steps`.
@@ -167,7 +226,7 @@ def by_name(
                 f" step {max(saved)}; use --train.steps {max(saved)} or more, or"
                 " another --train.checkpoint-dir."
             )
-    return _open(path, settings)
+    return path
 
 
 def check_start(directory: str, settings: Settings) -> None:
@@ -274,13 +333,29 @@ def _saved_steps(directory: pathlib.Path) -> list[int]:
     )
 
 
-def _open(directory: pathlib.Path, settings: Settings) -> pathlib.Path:
+@contextlib.contextmanager
+def opened(directory: pathlib.Path, settings: Settings) -> Iterator[None]:
+    """Creates or reopens a work directory, and keeps other processes out of it.
+
+    Args:
+      directory: The result of `by_settings` or `by_name`.
+      settings: The result of `describe`, for `config.json`.
+
+    Raises:
+      RunError: If another process is training there.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    # A resumed training, or one in a directory named by the user, must not be removed.
-    (directory / _FINISHED).unlink(missing_ok=True)
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    files.write_whole(directory / _CONFIG, text)
-    return directory
+    in_use = (
+        f"Another process is training in {str(directory)!r}; wait for it to finish, or"
+        " use another --train.checkpoint-dir."
+    )
+    with locks.exclusive(directory, in_use):
+        # A resumed training, or one in a directory named by the user, must not be
+        # removed.
+        (directory / _FINISHED).unlink(missing_ok=True)
+        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        files.write_whole(directory / _CONFIG, text)
+        yield
 
 
 def copy_content(source: pathlib.Path, target: pathlib.Path) -> None:

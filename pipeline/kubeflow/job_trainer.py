@@ -95,7 +95,14 @@ def run_fn(fn_args: FnArgs) -> None:
         model, fn_args.train_files, settings["class_names"]
     )
     training = work_dirs.name_of(
-        work_dirs.describe(model, train, images, settings["weights_code"], len(classes))
+        work_dirs.describe(
+            model,
+            train,
+            images,
+            settings["weights_code"],
+            len(classes),
+            (train.workers or 1) * max(1, kubeflow.accelerator_count),
+        )
     )
     attempt = uuid.uuid4().hex
     job = make_job(training, model, train, settings, kubeflow, attempt)

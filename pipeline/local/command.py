@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import filelock
-
-from msg_modules.common import console, outcome, signals
+from msg_modules.common import console, locks, outcome, signals
 from msg_modules.common.errors import ConfigError, RunError, explain
 from msg_modules.configs import require
 from msg_modules.generator import version_directories
@@ -59,24 +56,15 @@ def _main(argv: Sequence[str]) -> None:
     if config.train.start_from:
         starting_point.find(config.train.start_from)
     _make_writable(config)
-    with _locked(config.pipeline_root), signals.caught(signals.RESUME):
+    in_use = (
+        f"Another run is using {config.pipeline_root!r}; wait for it to finish, or"
+        " choose another --pipeline-root."
+    )
+    with (
+        locks.exclusive(pathlib.Path(config.pipeline_root), in_use),
+        signals.caught(signals.RESUME),
+    ):
         _run(config)
-
-
-@contextlib.contextmanager
-def _locked(pipeline_root: str) -> Iterator[None]:
-    lock = filelock.FileLock(pathlib.Path(pipeline_root) / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as e:
-        raise RunError(
-            f"Another run is using {pipeline_root!r}; wait for it to finish, or choose"
-            " another --pipeline-root."
-        ) from e
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check_alone(config: PipelineConfig) -> None:
@@ -175,6 +163,7 @@ def _run(config: PipelineConfig) -> None:
 
     console.say(f"Loading TensorFlow and TFX: done ({time.monotonic() - start:.1f} s)")
     database.check(config.metadata_path)
+    _say_moved(config)
     configure_devices(config.train.strategy, config.train.replicas)
     data, warning = datasets.resolve(config.data)
     config = dataclasses.replace(config, data=data)
@@ -197,6 +186,19 @@ def _run(config: PipelineConfig) -> None:
     _summarise(found, time.monotonic() - start)
     if warning:
         console.warn(warning)
+
+
+def _say_moved(config: PipelineConfig) -> None:
+    """Says what becomes of the artifacts of a pipeline root that was moved."""
+    from msg_modules.runs import results
+
+    if not config.metadata_path.exists():
+        return
+    if root := results.moved_from(pathlib.Path(config.pipeline_root)):
+        console.say(
+            f"{config.pipeline_root} was moved or copied from {root}: all steps run"
+            " again, but a training with the same settings is resumed or reused."
+        )
 
 
 def _if_damaged(config: PipelineConfig, component: str) -> str:

@@ -500,12 +500,15 @@ def test_the_card_names_images_and_penalties(judge) -> None:
         ({"r1_gamma": 0.5, "r2_gamma": 0.1}, "R1 0.5, R2 0.1; batch size"),
         ({"r1_gamma": 0, "gradient_penalty": 10}, "WGAN-GP 10; batch size"),
         ({"r1_gamma": 0}, "no gradient penalty; batch size"),
-        ({"augment": True}, "per replica; differentiable augmentation; seed"),
+        ({"augment": True}, "batch size 128; differentiable augmentation; seed"),
         ({}, f"300 images; {PREPARATION}."),
     ):
         settings = {
             "model": dataclasses.asdict(ModelConfig()),
-            "train": dataclasses.asdict(TrainConfig(**weights)),
+            "train": {
+                **dataclasses.asdict(TrainConfig(**weights)),
+                "global_batch_size": 128,
+            },
             "images": {"number": 300},
         }
         training = {"config": settings, "step": 6, "images": 96, "seconds": 60.0}

@@ -133,7 +133,7 @@ def test_signal_while_the_training_starts_goes_on_in_the_directory_named(
     run = pipeline.run(capsys, *changed)
     assert run.status == 1
     (line,) = run.error.splitlines()
-    assert "train.batch_size: saved 16, now 8" in line
+    assert "train.global_batch_size: saved 16, now 8" in line
     assert "--train.allow-changed" in line
     run = pipeline.run(capsys, *changed, "--train.allow-changed")
     assert run.status == 0, run

@@ -29,7 +29,8 @@ def build(
     Args:
       network: Name of a module in this package with a function `build(latent_dim,
         images, num_classes)`. It has a description `IMAGES` if it is for certain
-        images only, and `CONDITIONAL = True` if it takes classes.
+        images only, `CONDITIONAL = True` if it takes classes, and `GLOBAL_BATCH =
+        True` if its layers see the global batch on any number of replicas.
       latent_dim: Length of the latent vector.
       images: The images to generate.
       precision: With `bfloat16`, the layers compute in bfloat16 with float32 weights;
@@ -62,6 +63,17 @@ def takes_classes(network: str) -> bool:
       ConfigError: If there is no such network.
     """
     return getattr(_module(network), "CONDITIONAL", False)
+
+
+def sees_global_batch(network: str) -> bool:
+    """Whether a network calculates the same on any number of replicas.
+
+    Batch norm that is not synchronized sees only the images of its replica.
+
+    Raises:
+      ConfigError: If there is no such network.
+    """
+    return getattr(_module(network), "GLOBAL_BATCH", False)
 
 
 def check(network: str, images: ImageSpec) -> ModuleType:

@@ -18,6 +18,7 @@ from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.gan.networks.normalization import FusedBatchNormalization
 
 CONDITIONAL = True
+GLOBAL_BATCH = True
 _WIDTHS = {1: 16, 3: 32}
 _WIDEST = 8
 _LARGEST_START = 8

@@ -4,13 +4,15 @@ import dataclasses
 import json
 import pathlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from eight_bits import examples_of, quantised
 
-from msg_modules.common.errors import ConfigError
+from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.training import work_dirs
 
@@ -20,23 +22,27 @@ PIXELS = quantised(np.random.default_rng(0).uniform(-1, 1, [3, 28, 28, 1]))
 IMAGES = examples_of(PIXELS)
 
 
-def _settings(model=MODEL, images=IMAGES, code="abc", **changes) -> work_dirs.Settings:
+def _settings(
+    model=MODEL, images=IMAGES, code="abc", devices=1, **changes
+) -> work_dirs.Settings:
     recipe = dataclasses.replace(RECIPE, **changes)
-    return work_dirs.describe(model, recipe, images, code)
+    return work_dirs.describe(model, recipe, images, code, num_replicas=devices)
 
 
 def _dir(root: pathlib.Path, **changes) -> pathlib.Path:
+    settings = _settings(**changes)
     steps = changes.get("steps", RECIPE.steps)
-    return work_dirs.by_settings(str(root), _settings(**changes), steps)
+    directory = work_dirs.by_settings(str(root), settings, steps)
+    with work_dirs.opened(directory, settings):
+        return directory
 
 
 def _named(root: pathlib.Path, allow_changed: bool = False, **changes) -> pathlib.Path:
-    return work_dirs.by_name(
-        str(root / "mine"),
-        _settings(**changes),
-        changes.get("steps", RECIPE.steps),
-        allow_changed,
-    )
+    settings = _settings(**changes)
+    steps = changes.get("steps", RECIPE.steps)
+    named = work_dirs.by_name(str(root / "mine"), settings, steps, allow_changed)
+    with work_dirs.opened(named, settings):
+        return named
 
 
 def _save(directory: pathlib.Path, step: int) -> None:
@@ -59,6 +65,8 @@ SAME = {
     "place": {"checkpoint_dir": "elsewhere", "allow_changed": True},
     "retries": {"divergence_retries": 2},
     "order": {"images": examples_of(PIXELS[::-1])},
+    "devices": {"devices": 2, "batch_size": 2, "strategy": "mirrored", "replicas": 2},
+    "workers": {"devices": 4, "batch_size": 1, "strategy": "multi_worker"},
 }
 OTHER = [
     {"images": examples_of(-PIXELS)},
@@ -70,6 +78,7 @@ OTHER = [
     {"r1_gamma": 0.0},
     {"ema_half_life": 1000},
     {"deterministic": True},
+    {"devices": 2},
 ]
 
 
@@ -105,6 +114,85 @@ def test_another_training_has_a_directory_of_its_own(
     assert first.parent == other.parent == tmp_path
     assert first.is_dir()
     assert other.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ({}, {"images": examples_of(PIXELS[::-1])}),
+        ({}, {"devices": 2, "batch_size": 2}),
+    ],
+    ids=["order", "devices"],
+)
+def test_to_the_bit_it_must_be_the_same_order_and_devices(
+    tmp_path: pathlib.Path, first: dict[str, object], other: dict[str, object]
+):
+    there = _dir(tmp_path, deterministic=True, **first)
+
+    assert _dir(tmp_path, deterministic=True, **first) == there
+    assert _dir(tmp_path, deterministic=True, **other) != there
+
+
+def test_batch_norm_of_a_replica_makes_another_training(tmp_path: pathlib.Path):
+    model = ModelConfig("tutorial", latent_dim=8)
+
+    there = _dir(tmp_path, model=model)
+
+    assert _dir(tmp_path, model=model, devices=2, batch_size=2) != there
+
+
+def test_an_unfinished_training_that_is_not_resumed_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+):
+    _save(_dir(tmp_path, seed=1, r1_gamma=1.0), 70)
+    unfinished = _dir(tmp_path, seed=1)
+    _save(unfinished, 50)
+    finished = _dir(tmp_path, batch_size=8)
+    _save(finished, 60)
+    work_dirs.mark_finished(finished)
+    capsys.readouterr()
+
+    directory = _dir(tmp_path)
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert f"at step 50 in {unfinished} " in line
+    assert "(train.seed: saved 1, now 0)" in line
+    # It is left as it is, and its own settings resume it.
+    _save(directory, 10)
+    assert _dir(tmp_path, seed=1) == unfinished
+    assert not capsys.readouterr().out
+
+
+def test_two_processes_do_not_train_in_one_directory(tmp_path: pathlib.Path):
+    directory = _dir(tmp_path)
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, pathlib\n"
+            "from msg_modules.common import locks\n"
+            "with locks.exclusive(pathlib.Path(sys.argv[1]), ''):\n"
+            "    print('held', flush=True)\n"
+            "    sys.stdin.read()",
+            str(directory),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="Another process is training in") as caught:
+            _dir(tmp_path)
+        assert str(directory) in str(caught.value)
+        # Another training may go on meanwhile.
+        _dir(tmp_path, seed=1)
+    finally:
+        holder.kill()
+        holder.wait()
+    # A killed process holds nothing.
+    assert _dir(tmp_path) == directory
 
 
 def test_the_directory_says_what_it_is_for(tmp_path: pathlib.Path):
@@ -151,7 +239,10 @@ def test_a_directory_that_the_user_has_named_is_nobodys_to_remove(
 ):
     finished = _dir(tmp_path, seed=1)
     work_dirs.mark_finished(finished)
-    named = work_dirs.by_name(str(finished), _settings(seed=1), 9, False)
+    settings = _settings(seed=1)
+    named = work_dirs.by_name(str(finished), settings, 9, False)
+    with work_dirs.opened(named, settings):
+        pass
 
     work_dirs.mark_finished(_dir(tmp_path, seed=2))
 
@@ -210,7 +301,7 @@ def test_every_difference_is_shown_field_by_field(tmp_path: pathlib.Path):
         _named(tmp_path, batch_size=32, seed=9, code="def")
 
     for part in (
-        "train.batch_size: saved 64, now 32",
+        "train.global_batch_size: saved 64, now 32",
         "train.seed: saved 0, now 9",
         "code.fingerprint: saved abc, now def",
     ):
