@@ -40,6 +40,7 @@ def _run(name: str, directory: pathlib.Path, argument: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_sample_draws_the_images_of_its_seed(
     version: pathlib.Path, tmp_path: pathlib.Path
 ):

@@ -70,13 +70,13 @@ def find(
 
 
 def moved_from(pipeline_root: pathlib.Path) -> pathlib.Path | None:
-    """Finds out whether the newest artifact was written in another pipeline root.
+    """Finds out whether a pipeline root was moved since its newest artifact.
 
     Args:
       pipeline_root: Directory with `metadata.sqlite`.
 
     Returns:
-      The other pipeline root; None if it is this one, or there are no artifacts.
+      Where it was; None if it was not moved, only copied, or has no artifacts.
 
     Raises:
       RunError: If the database cannot be read.
@@ -87,7 +87,8 @@ def moved_from(pipeline_root: pathlib.Path) -> pathlib.Path | None:
     with database.opened(pipeline_root) as store:
         for artifact in store.get_artifacts(newest):
             written = pathlib.Path(artifact.uri)
-            if layout.place(pipeline_root, artifact.uri) != written:
+            here = layout.place(pipeline_root, artifact.uri)
+            if here != written and not written.exists():
                 return written.parents[layout.DEPTH - 1]
     return None
 

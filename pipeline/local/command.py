@@ -196,7 +196,7 @@ def _say_moved(config: PipelineConfig) -> None:
         return
     if root := results.moved_from(pathlib.Path(config.pipeline_root)):
         console.say(
-            f"{config.pipeline_root} was moved or copied from {root}: all steps run"
+            f"{config.pipeline_root} was moved from {root}: all steps run"
             " again, but a training with the same settings is resumed or reused."
         )
 

@@ -189,6 +189,7 @@ def test_batch_larger_than_the_data(
     assert "300 training images" in run.error
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +201,7 @@ def test_loss_that_is_not_finite(
     assert "--train.discriminator-learning-rate" in run.error
 
 
+@pytest.mark.slow
 def test_anomaly_stops_the_run_before_transform(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,6 +134,7 @@ def _assert_shows(page: Page, pyramid: tuple[np.ndarray, ...]) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_person_explores(
     pipeline: Pipeline,
     generator: sampling.Generator,
@@ -267,6 +268,7 @@ def test_without_classes_and_without_a_run(
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_a_person_explores_classes(
     start: Callable[..., subprocess.Popen],
     browser: webdriver.Chrome,

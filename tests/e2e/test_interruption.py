@@ -6,11 +6,11 @@ import json
 import pathlib
 import re
 import signal
-import subprocess
 import time
 import weakref
 
 import pytest
+from forked_command import ForkedCommand
 from local_pipeline import Pipeline
 
 from msg_modules.metrics import judge
@@ -31,23 +31,12 @@ def _stop_when(
     pipeline: Pipeline, pattern: str, number: signal.Signals, flags: list[str]
 ) -> tuple[int, str, str]:
     """Starts the command and sends it a signal once it prints a line."""
-    with subprocess.Popen(
-        pipeline.command(*flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        output = ""
-        for line in process.stdout:
-            output += line
-            if re.search(pattern, line):
-                # Into what the line announces.
-                time.sleep(1)
-                process.send_signal(number)
-                break
-        rest, error = process.communicate(timeout=120)
-    return process.returncode, output + rest, error
+    process = ForkedCommand([*pipeline.flags, *flags], pipeline.root / "stopped")
+    process.wait_for(pattern)
+    # Into what the line announces.
+    time.sleep(1)
+    status = process.send(number)
+    return status, process.output, process.error
 
 
 def _go_on(
@@ -206,16 +195,14 @@ def test_kill_in_the_training_loses_no_checkpoint(
 ) -> None:
     served = pipeline.versions
     flags = [*LONG, "--train.checkpoint-every", "10", "--train.seed", "109"]
-    with subprocess.Popen(
-        pipeline.command(*flags), stdout=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 300
-        while not (checkpoints := _checkpoints(pipeline, seed=109)):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
+    process = ForkedCommand([*pipeline.flags, *flags], pipeline.root / "killed")
+    process.wait_for(r"\] Trainer \.\.\.")
+    deadline = time.monotonic() + 300
+    while not (checkpoints := _checkpoints(pipeline, seed=109)):
+        assert process.is_running
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert process.send(signal.SIGKILL) == -signal.SIGKILL
     assert pipeline.versions == served
     run = pipeline.run(capsys, *flags, "--train.steps", str(max(checkpoints) + 200))
     assert run.status == 0, run

@@ -111,6 +111,30 @@ def test_more_steps_go_on_from_a_finished_training(
 
 
 @pytest.mark.slow
+def test_a_moved_root_is_told_and_keeps_its_training(
+    pipeline: Pipeline,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path,
+    garments_dir: pathlib.Path,
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    root, kept = tmp_path / "elsewhere", tmp_path / "kept"
+    shutil.copytree(pipeline.root, kept, symlinks=True)
+    pipeline.root.rename(root)
+    try:
+        moved = Pipeline(root, garments_dir)
+        run = moved.run(capsys)
+        assert f"{root} was moved from {pipeline.root}:" in run.output
+        assert sorted(_rerun(run)) == sorted(COMPONENTS)
+        assert "resuming from step 6 of 6" in run.output
+        again = moved.run(capsys)
+        assert "was moved" not in again.output
+        assert _rerun(again) == []
+    finally:
+        kept.rename(pipeline.root)
+
+
+@pytest.mark.slow
 def test_another_slice_is_ingested_anew(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

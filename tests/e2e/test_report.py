@@ -70,6 +70,7 @@ def test_report_opens_whole_in_a_browser(
     )
 
 
+@pytest.mark.slow
 def test_runs_are_listed_from_ml_metadata(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ os.write(2, b"after")
 """
 
 
+@pytest.mark.slow
 def test_importing_tensorflow_prints_nothing():
     run = subprocess.run(
         [sys.executable, "-c", _IMPORT], capture_output=True, check=True

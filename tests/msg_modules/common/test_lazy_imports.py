@@ -55,8 +55,8 @@ _TFX_NEEDS = {
 @pytest.mark.parametrize(
     "start",
     [
-        "Kubeflow step",
         "local run",
+        pytest.param("Kubeflow step", marks=pytest.mark.slow),
         pytest.param("Kubeflow compiler", marks=pytest.mark.slow),
         pytest.param("msg-gan sample", marks=pytest.mark.slow),
     ],

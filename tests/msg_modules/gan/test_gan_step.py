@@ -504,7 +504,7 @@ def _assert_same_gradients(
 @pytest.mark.parametrize(
     ("model", "num_classes"),
     [
-        pytest.param(COMPACT, 0, id="compact"),
+        pytest.param(COMPACT, 0, id="compact", marks=pytest.mark.slow),
         pytest.param(COMPACT, 3, id="compact with classes"),
         pytest.param(TUTORIAL, 0, id="tutorial", marks=pytest.mark.slow),
     ],
@@ -521,6 +521,7 @@ def test_gradients_of_two_replicas_are_those_of_the_mean_over_the_global_batch(
     _assert_same_gradients(seen, wanted)
 
 
+@pytest.mark.slow
 def test_dividing_by_the_number_of_replicas_once_more_halves_the_gradients(
     make_pyramids: Callable,
 ):

@@ -115,6 +115,7 @@ def answers(
     return dict(np.load(directory / "answers.npz"))
 
 
+@pytest.mark.slow
 def test_the_pushed_model_answers_where_this_project_is_not_installed(
     answers: dict[str, np.ndarray],
 ):

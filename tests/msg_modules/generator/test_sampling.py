@@ -148,6 +148,7 @@ def test_pictures_have_the_levels_of_the_images():
     np.testing.assert_array_equal(np.asarray(picture).ravel(), np.arange(256))
 
 
+@pytest.mark.slow
 def test_using_a_generator_imports_nothing_of_the_pipeline(
     serving_dir: pathlib.Path, repository: str
 ):

@@ -53,6 +53,7 @@ def test_features_do_not_depend_on_the_chunks(stripes_classifier, make_stripes) 
     np.testing.assert_allclose(together[[0, 249, 250, 502]], alone, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_process_loads_it_without_tfx(
     saved: pathlib.Path, stripes_classifier, make_stripes, repository: str
 ) -> None:

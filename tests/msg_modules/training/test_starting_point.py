@@ -49,6 +49,7 @@ def test_both_networks_start_with_those_weights_and_nothing_else(
     assert int(gan.discriminator_optimizer.iterations) == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_instead_of_starting_again(
     trained: Any, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
 ):
@@ -110,6 +111,7 @@ def test_a_directory_without_checkpoints_is_refused(
         starting_point.find(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_and_refuses_other_networks(
     trained: Any,
     write_examples: Callable,

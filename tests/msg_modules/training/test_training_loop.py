@@ -418,7 +418,7 @@ def _without_numbers(in_step: int) -> Callable[..., tf.data.Dataset]:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
-@pytest.mark.parametrize("step", [7, 8])
+@pytest.mark.parametrize("step", [7, pytest.param(8, marks=pytest.mark.slow)])
 def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints(
     trained: Any,
     trained_copy: pathlib.Path,
@@ -515,6 +515,7 @@ def test_a_retry_goes_on_from_the_last_good_checkpoint_with_half_the_rates(
     )
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_made_after_so_many_seconds(
     trained: Any, tmp_path: pathlib.Path
 ):
