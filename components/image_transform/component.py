@@ -11,7 +11,7 @@ from components.image_transform import executor
 class ImageTransform(Transform):
     """TFX's Transform, except that the schema tells it which images to make.
 
-    `custom_config` is that of `msg_modules.data.preprocessing.Preparation` without
+    `custom_config` has the fields of `msg_modules.data.preprocessing.Preparation` but
     `spec`, which comes from the schema's `DatasetSpec`.
     """
 

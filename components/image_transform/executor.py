@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from tfx import types
@@ -10,6 +9,7 @@ from tfx.components.transform import executor
 from tfx.utils import json_utils
 
 from msg_modules.data.dataset_spec import DatasetSpec
+from msg_modules.data.preprocessing import Preparation
 
 
 class Executor(executor.Executor):
@@ -23,10 +23,10 @@ class Executor(executor.Executor):
     ) -> None:
         """Transforms the examples to the images of the schema's `DatasetSpec`."""
         dataset = DatasetSpec.of(input_dict["schema"][0])
-        settings = json_utils.loads(exec_properties["custom_config"])
-        settings["spec"] = dataclasses.asdict(dataset.images)
+        preparation = Preparation(
+            dataset.images, **json_utils.loads(exec_properties["custom_config"])
+        )
+        settings = json_utils.dumps(preparation.to_custom_config())
         super().Do(
-            input_dict,
-            output_dict,
-            {**exec_properties, "custom_config": json_utils.dumps(settings)},
+            input_dict, output_dict, {**exec_properties, "custom_config": settings}
         )

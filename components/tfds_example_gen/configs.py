@@ -157,7 +157,8 @@ class DataConfig:
     @property
     def is_pinned(self) -> bool:
         """Whether it names a version of a dataset, whose content does not change."""
-        return self.folder is None and ":" in self.dataset
+        _, _, version = self.dataset.partition(":")
+        return self.folder is None and bool(version) and "*" not in version
 
     @property
     def spec(self) -> DatasetSpec:
