@@ -67,11 +67,11 @@ def test_a_folder_on_the_volume(
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    flags = ["compile", "--kubeflow.mount-path", str(volume)]
-    flags += ["--data.folder", str(slippers), "--data.scales", "2"]
+    flags = ["compile", "--kubeflow.mount-path", str(volume), "--data.scales", "2"]
+    folder = ["--data.folder", str(slippers)]
     size = ["--data.image-size", "16"]
     broken = ["--data.max-broken", "0.05"]
-    package = _compile(tmp_path / "pipeline.yaml", [*flags, *size, *broken])
+    package = _compile(tmp_path / "pipeline.yaml", [*flags, *folder, *size, *broken])
     said = capsys.readouterr().out
     assert f"read on the cluster from {slippers}" in said
 
@@ -89,13 +89,16 @@ def test_a_folder_on_the_volume(
     assert _schema(cluster)["label"].int_domain.max == 1
     assert _first_image(cluster, "image_16") == 16 * 16 * 3
 
-    for missing, words in ((broken, "more than 1%"), (size, "--data.image-size 32")):
-        kept = [flag for flag in [*size, *broken] if flag not in missing]
-        package = _compile(tmp_path / "strict.yaml", [*flags, *kept])
+    missing = ["--data.folder", str(volume / "boots")]
+    for given, words in (
+        ([*folder, *size], "more than 1%"),
+        ([*folder, *broken], "--data.image-size 32"),
+        ([*missing, *size], f"data.folder is {missing[1]!r}, which is not a directory"),
+    ):
+        package = _compile(tmp_path / "wrong.yaml", [*flags, *given])
         ended = cluster.with_package(package).run("TfdsExampleGen")
         assert ended.status == 2
-        *_, last = ended.output.splitlines()
-        assert words in last
+        assert words in ended.output.splitlines()[-1]
 
 
 def test_another_dataset_is_chosen_for_a_run(
@@ -134,5 +137,12 @@ def test_another_dataset_is_chosen_for_a_run(
     cluster.parameters["dataset"] = "tilse"
     ended = cluster.run("TfdsExampleGen")
     assert ended.status == 2
-    *_, last = ended.output.splitlines()
-    assert "TFDS has no dataset 'tilse'" in last
+    assert "TFDS has no dataset 'tilse'" in ended.output.splitlines()[-1]
+
+    # It can generate what it was compiled for, but not this.
+    tutorial = _compile(
+        tmp_path / "tutorial.yaml", [*there, "--model.network", "tutorial"]
+    )
+    ended = cluster.with_package(tutorial).run("Trainer")
+    assert ended.status == 2
+    assert "--model.network compact" in ended.output.splitlines()[-1]
