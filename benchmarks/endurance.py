@@ -53,9 +53,9 @@ from msg_modules.common import console
 
 _LOCAL_RUNNER = pathlib.Path(__file__).parents[1] / "local_runner.py"
 _IMPORTED_ONCE = [
+    "components.tfds_example_gen.resolution",
     "msg_modules.runs.results",
     "msg_modules.training.run_fn",
-    "pipeline.datasets",
     "pipeline.local.runner",
     "pipeline.pipeline",
 ]

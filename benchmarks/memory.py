@@ -173,11 +173,9 @@ def _train_classifier(directory: str) -> None:
     # All images are read, but most are only classified, which is faster.
     config = ClassifierConfig(epochs=1, held_out=0.9)
     executor.Executor().Do(
-        {"examples": [_examples(directory)]},
+        {"examples": [_examples(directory)], "schema": [_schema()]},
         {"classifier": [_artifact(directory, "classifier")]},
         {
-            "dataset": _DATASET,
-            "num_classes": _CLASSES,
             "config": json.dumps(dataclasses.asdict(config)),
             "code": "",
         },
@@ -193,19 +191,27 @@ def _evaluate(directory: str) -> None:
     executor.Executor().Do(
         {
             "examples": [_examples(directory)],
+            "schema": [_schema()],
             **{key: [_artifact(directory, name)] for key, name in names.items()},
         },
         {key: [_artifact(directory, key)] for key in ("evaluation", "blessing")},
         {
-            "dataset": _DATASET,
             "test_split": "test",
             "config": json.dumps(dataclasses.asdict(EvaluateConfig(num_seeds=1))),
             "serving_dir": None,
-            "preparation": "",
-            "class_names": json.dumps([str(number) for number in range(_CLASSES)]),
             "code": "",
         },
     )
+
+
+def _schema():
+    from tfx.types import standard_artifacts
+
+    from msg_modules.data.dataset_spec import DatasetSpec
+
+    schema = standard_artifacts.Schema()
+    DatasetSpec(_DATASET, timing.FASHION, num_classes=_CLASSES).attach(schema)
+    return schema
 
 
 def _examples(directory: str):

@@ -8,8 +8,6 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
 from tfx.orchestration import metadata
@@ -21,12 +19,13 @@ from components.blocking_example_validator.component import BlockingExampleValid
 from components.card_pusher.component import CardPusher
 from components.classifier_trainer.component import ClassifierTrainer
 from components.gan_evaluator.component import GanEvaluator
+from components.gan_trainer.component import GanTrainer
+from components.image_transform.component import ImageTransform
 from components.inline_schema_gen.component import InlineSchemaGen
 from components.tfds_example_gen.component import TfdsExampleGen
 from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.data import preprocessing
-from msg_modules.gan import networks
 from msg_modules.training import run_fn, starting_point
 from pipeline import fingerprint
 from pipeline.configs import PipelineConfig
@@ -40,29 +39,23 @@ _WEIGHTS_CODE = ("msg_modules.data", "msg_modules.gan")
 def create_pipeline(config: PipelineConfig) -> Pipeline:
     """Creates the pipeline.
 
+    What the config leaves open of the data, TfdsExampleGen settles.
+
     Args:
-      config: All settings, with the dataset resolved
-        (`pipeline.datasets.resolve`).
+      config: All settings.
 
     Returns:
       The pipeline, ready for a runner.
 
     Raises:
-      ConfigError: If the schema file cannot be read, or the network cannot generate
-        the images.
+      ConfigError: If the schema file cannot be read.
     """
-    networks.check(config.model.network, config.data.images)
-    example_gen = TfdsExampleGen(
-        dataset=config.data.dataset,
-        data_dir=config.data.data_dir,
-        train_split=config.data.train_split,
-        eval_split=config.data.eval_split,
-        max_examples=config.data.max_examples,
-        image_key=config.data.image_key,
-        label_key=config.data.label_key,
-        class_names=config.data.class_names or (),
-    )
-    schema_gen = InlineSchemaGen(schema_text=_schema_text(config)).with_id("SchemaGen")
+    example_gen = TfdsExampleGen(config.data)
+    schema_gen = InlineSchemaGen(
+        examples=example_gen.outputs["examples"],
+        schema_text=_schema_text(config),
+        fit_classes=int(config.data.schema is None),
+    ).with_id("SchemaGen")
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
@@ -71,21 +64,22 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
     ).with_id("ExampleValidator")
-    transform = Transform(
+    transform = ImageTransform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
-        custom_config=preprocessing.Preparation(
-            config.data.images, config.data.fit, config.data.background_colour
-        ).to_custom_config(),
+        custom_config={
+            "fit": config.data.fit,
+            "background": config.data.background_colour,
+        },
         # There are no analyzers that need a full pass, and nothing uses the
         # statistics of resized pixels.
         disable_statistics=True,
-    )
+    ).with_id("Transform")
     transform.add_upstream_node(example_validator)
     for step in (example_gen, statistics_gen, transform):
         step.with_beam_pipeline_args(config.beam.component_args(step.id))
-    gan_trainer = Trainer(
+    gan_trainer = GanTrainer(
         run_fn=f"{run_fn.__name__}.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -93,18 +87,15 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         train_args=trainer_pb2.TrainArgs(num_steps=config.train.steps),
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
-            **run_fn.to_custom_config(
-                config.model, config.train, config.data.label_names
-            ),
+            **run_fn.to_custom_config(config.model, config.train),
             "checkpoint_root": str(config.checkpoint_path.absolute()),
             "weights_code": fingerprint.hash_packages(*_WEIGHTS_CODE),
             "starting_point": _starting_point(config),
         },
-    )
+    ).with_id("Trainer")
     classifier_trainer = ClassifierTrainer(
         examples=transform.outputs["transformed_examples"],
-        dataset=config.data.dataset,
-        num_classes=config.data.num_classes,
+        schema=schema_gen.outputs["schema"],
         config=config.classifier,
     )
     baseline = (
@@ -120,15 +111,12 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         model=gan_trainer.outputs["model"],
         examples=transform.outputs["transformed_examples"],
         classifier=classifier_trainer.outputs["classifier"],
-        dataset=config.data.dataset,
+        schema=schema_gen.outputs["schema"],
         test_split=config.data.eval_split,
         config=config.evaluate,
         baseline_model=baseline.outputs["model"] if baseline else None,
         model_run=gan_trainer.outputs["model_run"],
         transform_graph=transform.outputs["transform_graph"],
-        schema=schema_gen.outputs["schema"],
-        class_names=config.data.class_names or (),
-        preparation=config.data.preparation,
         serving_dir=str(config.serving_path.absolute()),
     )
     pusher = CardPusher(
@@ -174,7 +162,7 @@ def _starting_point(config: PipelineConfig) -> str | None:
 
 
 def _schema_text(config: PipelineConfig) -> str:
-    """The configured schema, or the default one with the dataset's classes, if any."""
+    """The configured schema, or the default one."""
     path = pathlib.Path(config.data.schema or _DEFAULT_SCHEMA)
     wanted = "it must be a tensorflow.metadata.v0.Schema as text protobuf"
     text = files.read_text(path, "data.schema", wanted)
@@ -184,11 +172,4 @@ def _schema_text(config: PipelineConfig) -> str:
         raise ConfigError(
             f"data.schema is {str(path)!r}, which cannot be read ({e}); {wanted}."
         ) from e
-    if config.data.schema is None:
-        labels = [f for f in schema.feature if f.name in ("label", "label_name")]
-        for feature in labels:
-            if config.data.num_classes is None:
-                schema.feature.remove(feature)
-            elif feature.name == "label":
-                feature.int_domain.max = config.data.num_classes - 1
     return text_format.MessageToString(schema)

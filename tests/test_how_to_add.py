@@ -68,7 +68,7 @@ with TestClient(app) as client:
     assert client.get("/latent_dim").json() == {"latent_dim": 8}
 
 config = KubeflowConfig(node_variable="NODE")
-spec = platform_spec({"Pusher": "executor"}, config, None)
+spec = platform_spec({"Pusher": "executor"}, config)
 executors = spec["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 (field,) = executors["executor"]["fieldPathAsEnv"]
 assert field == {"name": "NODE", "fieldPath": "spec.nodeName"}

@@ -14,15 +14,12 @@ from msg_modules.configs import ClassifierConfig
 
 
 class ClassifierTrainerSpec(component_spec.ComponentSpec):
-    """Parameters, input and output of `ClassifierTrainer`."""
+    """Parameters, inputs and output of `ClassifierTrainer`."""
 
-    PARAMETERS = {
-        "dataset": component_spec.ExecutionParameter(type=str),
-        "num_classes": component_spec.ExecutionParameter(type=int, optional=True),
-        "config": component_spec.ExecutionParameter(type=str),
-    }
+    PARAMETERS = {"config": component_spec.ExecutionParameter(type=str)}
     INPUTS = {
-        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
     }
     OUTPUTS = {
         "classifier": component_spec.ChannelParameter(type=standard_artifacts.Model)
@@ -43,23 +40,20 @@ class ClassifierTrainer(base_component.BaseComponent):
     def __init__(
         self,
         examples: types.BaseChannel,
-        dataset: str,
+        schema: types.BaseChannel,
         config: ClassifierConfig,
-        num_classes: int | None = None,
     ):
         """Creates the component.
 
         Args:
           examples: Transformed examples with the split `train`.
-          dataset: Name and version of the dataset.
+          schema: Schema with the `DatasetSpec` of the examples.
           config: Training settings.
-          num_classes: Number of classes; None for the largest label plus one.
         """
         super().__init__(
             spec=ClassifierTrainerSpec(
                 examples=examples,
-                dataset=dataset,
-                num_classes=num_classes,
+                schema=schema,
                 config=json.dumps(dataclasses.asdict(config)),
                 classifier=types.Channel(type=standard_artifacts.Model),
             )

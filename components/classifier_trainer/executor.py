@@ -13,6 +13,7 @@ from tfx.types import artifact_utils
 from msg_modules.common import console
 from msg_modules.configs import ClassifierConfig
 from msg_modules.data import reading
+from msg_modules.data.dataset_spec import DatasetSpec
 from msg_modules.metrics import classifier
 
 
@@ -33,12 +34,13 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], 'train')}/*"
+        dataset = DatasetSpec.of(input_dict["schema"][0])
         config = ClassifierConfig(**json.loads(exec_properties["config"]))
         examples = reading.load_examples(pattern)
         judges = classifier.train_judges(
             examples,
-            dataset=exec_properties["dataset"],
-            num_classes=exec_properties.get("num_classes"),
+            dataset=dataset.name,
+            num_classes=dataset.num_classes,
             config=config,
         )
         artifact = artifact_utils.get_single_instance(output_dict["classifier"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -18,17 +17,15 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
     """Parameters, inputs and outputs of `GanEvaluator`."""
 
     PARAMETERS = {
-        "dataset": component_spec.ExecutionParameter(type=str),
         "test_split": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
         "serving_dir": component_spec.ExecutionParameter(type=str, optional=True),
-        "class_names": component_spec.ExecutionParameter(type=str),
-        "preparation": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "classifier": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
         "baseline_model": component_spec.ChannelParameter(
             type=standard_artifacts.Model, optional=True
         ),
@@ -37,9 +34,6 @@ class GanEvaluatorSpec(component_spec.ComponentSpec):
         ),
         "transform_graph": component_spec.ChannelParameter(
             type=standard_artifacts.TransformGraph, optional=True
-        ),
-        "schema": component_spec.ChannelParameter(
-            type=standard_artifacts.Schema, optional=True
         ),
     }
     OUTPUTS = {
@@ -71,15 +65,12 @@ class GanEvaluator(base_component.BaseComponent):
         model: types.BaseChannel,
         examples: types.BaseChannel,
         classifier: types.BaseChannel,
-        dataset: str,
+        schema: types.BaseChannel,
         test_split: str,
         config: EvaluateConfig,
         baseline_model: types.BaseChannel | None = None,
         model_run: types.BaseChannel | None = None,
         transform_graph: types.BaseChannel | None = None,
-        schema: types.BaseChannel | None = None,
-        class_names: Sequence[str] = (),
-        preparation: str = "",
         serving_dir: str | None = None,
     ):
         """Creates the component.
@@ -88,17 +79,13 @@ class GanEvaluator(base_component.BaseComponent):
           model: The Trainer's output.
           examples: Transformed examples with the splits `train` and `eval`.
           classifier: The output of `ClassifierTrainer` for the same dataset.
-          dataset: Name and version of the dataset.
+          schema: Schema with the `DatasetSpec` of the examples.
           test_split: TFDS split or slice of which `eval` consists, shown with the
             metrics.
           config: Number of images, seeds and thresholds.
           baseline_model: The last blessed model, from a Resolver.
           model_run: The Trainer's output, for the training history in the report.
           transform_graph: Output of Transform, recorded as lineage.
-          schema: Schema of the examples, recorded as lineage.
-          class_names: Class names for the report; class numbers if empty.
-          preparation: What was done to the dataset's images, in words, for the report
-            and the model card.
           serving_dir: Where to look up the last blessed model if `config.baseline` is
             `serving_dir`.
         """
@@ -111,12 +98,9 @@ class GanEvaluator(base_component.BaseComponent):
                 model_run=model_run,
                 transform_graph=transform_graph,
                 schema=schema,
-                dataset=dataset,
                 test_split=test_split,
                 config=json.dumps(dataclasses.asdict(config)),
                 serving_dir=serving_dir,
-                class_names=json.dumps(list(class_names)),
-                preparation=preparation,
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

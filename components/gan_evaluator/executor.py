@@ -17,6 +17,7 @@ from msg_modules.common import console, files
 from msg_modules.common.errors import RunError
 from msg_modules.configs import EvaluateConfig
 from msg_modules.data import reading
+from msg_modules.data.dataset_spec import DatasetSpec
 from msg_modules.generator.saved_models import JUDGED_HASH, CorruptModel, content_hash
 from msg_modules.generator.version_directories import (
     CARD_FILE,
@@ -50,9 +51,9 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = EvaluateConfig(**json.loads(exec_properties["config"]))
+        dataset = DatasetSpec.of(input_dict["schema"][0])
         classifier, second = _load_judges(
-            artifact_utils.get_single_uri(input_dict["classifier"]),
-            exec_properties["dataset"],
+            artifact_utils.get_single_uri(input_dict["classifier"]), dataset.name
         )
         examples = input_dict["examples"]
         train, test = (
@@ -88,10 +89,10 @@ class Executor(base_executor.BaseExecutor):
             "judged": datetime.datetime.now(datetime.timezone.utc).isoformat(
                 timespec="seconds"
             ),
-            "dataset": exec_properties["dataset"],
+            "dataset": dataset.name,
             "split": exec_properties["test_split"],
-            "class_names": json.loads(exec_properties["class_names"]),
-            "preparation": exec_properties["preparation"],
+            "class_names": list(dataset.class_names),
+            "preparation": dataset.preparation,
             "latent_dim": generator and generator.latent_dim,
             "classes": list(generator.classes.names) if generator else [],
             "lineage": {
@@ -107,9 +108,7 @@ class Executor(base_executor.BaseExecutor):
         )
 
         artifact = artifact_utils.get_single_instance(output_dict["evaluation"])
-        artifact.set_string_custom_property(
-            "preparation", exec_properties["preparation"]
-        )
+        artifact.set_string_custom_property("preparation", dataset.preparation)
         directory = pathlib.Path(artifact.uri)
         _write(directory / REPORT_FILE, page)
         _write(directory / METRICS_FILE, json.dumps(evaluation, indent=2) + "\n")

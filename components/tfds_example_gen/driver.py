@@ -9,6 +9,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
 from components.tfds_example_gen import sources
+from components.tfds_example_gen.configs import DataConfig
 
 
 class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
@@ -16,8 +17,8 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
 
     Prepares the dataset if necessary, and adds a fingerprint of its files to the
     execution's properties: changed data is a cache miss, even under the same name and
-    version. Kubeflow Pipelines does not run drivers; there, the executor prepares the
-    dataset.
+    version. The dataset must have been settled (`resolution.resolve`). Kubeflow
+    Pipelines does not run drivers; there, the executor settles and prepares it.
     """
 
     def __init__(self, mlmd_connection: metadata.Metadata):
@@ -32,10 +33,8 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
         Raises:
           RunError: If the dataset cannot be prepared.
         """
-        properties = execution_info.exec_properties
-        builder = sources.load_builder(
-            properties["dataset"], properties.get("data_dir")
-        )
+        config = DataConfig.of_json(execution_info.exec_properties["config"])
+        builder = sources.load_builder(config.dataset, config.data_dir)
         sources.prepare(builder)
         output = driver_output_pb2.DriverOutput()
         value = output.exec_properties["data_fingerprint"]

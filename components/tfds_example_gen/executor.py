@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +19,9 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.tfds_example_gen import sources
+from components.tfds_example_gen import resolution, sources
+from components.tfds_example_gen.configs import DataConfig
+from msg_modules.common import console
 from msg_modules.common.errors import RunError, root_message
 
 _METRICS_NAMESPACE = "TfdsExampleGen"
@@ -34,30 +38,28 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Prepares the dataset if necessary and writes both splits.
+        """Settles and prepares the dataset if necessary, and writes both splits.
 
         Raises:
+          ConfigError: If the dataset cannot be settled (`resolution.resolve`).
           RunError: If the dataset cannot be prepared, a split is unknown or empty, the
             splits overlap, an image does not decode, or the number of examples read
             differs from TFDS's metadata.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        builder = sources.load_builder(
-            exec_properties["dataset"], exec_properties.get("data_dir")
-        )
-        image_key, label_key = sources.feature_keys(
-            builder, exec_properties.get("image_key"), exec_properties.get("label_key")
-        )
-        class_names = json.loads(exec_properties.get("class_names") or "[]")
+        with _settled(DataConfig.of_json(exec_properties["config"])) as config:
+            examples = artifact_utils.get_single_instance(output_dict["examples"])
+            self._ingest(config, examples)
+        config.spec.attach(examples)
+
+    def _ingest(self, config: DataConfig, examples: types.Artifact) -> None:
+        builder = sources.load_builder(config.dataset, config.data_dir)
         sources.prepare(builder)
         names = ("train", "eval")
         resolved = sources.resolve_splits(
-            builder,
-            [exec_properties[f"{name}_split"] for name in names],
-            exec_properties.get("max_examples"),
+            builder, (config.train_split, config.eval_split), config.max_examples
         )
         splits = dict(zip(names, resolved, strict=True))
-        examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names(list(splits))
         examples_utils.set_payload_format(
             examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
@@ -71,17 +73,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         pipeline
                         | f"Chunks[{name}]" >> beam.Create(_chunks(builder, split))
                         | f"Spread[{name}]" >> beam.Reshuffle()
-                        | f"Read[{name}]"
-                        >> beam.ParDo(
-                            ReadExamples(
-                                exec_properties["dataset"],
-                                exec_properties.get("data_dir"),
-                                name,
-                                image_key,
-                                label_key,
-                                class_names,
-                            )
-                        )
+                        | f"Read[{name}]" >> beam.ParDo(ReadExamples(config, name))
                         | f"Write[{name}]"
                         >> write_split.WriteSplit(
                             artifact_utils.get_split_uri([examples], name),
@@ -109,6 +101,25 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             examples.set_int_custom_property(f"{name}_num_examples", seen)
 
 
+@contextlib.contextmanager
+def _settled(config: DataConfig) -> Iterator[DataConfig]:
+    """Settles the config, unless that was done before the run.
+
+    A folder without a `data_dir` is prepared in a temporary directory: the default may
+    not exist in a container, or not be writable.
+    """
+    if config.is_settled:
+        yield config
+        return
+    with tempfile.TemporaryDirectory() as own:
+        if config.folder is not None and config.data_dir is None:
+            config = dataclasses.replace(config, data_dir=own)
+        settled, warning = resolution.resolve(config)
+        if warning:
+            console.warn(warning)
+        yield settled
+
+
 def _chunks(builder: tfds.core.DatasetBuilder, split: str) -> list[Any]:
     """Divides a split into chunks that Beam's workers read in parallel.
 
@@ -122,31 +133,20 @@ def _chunks(builder: tfds.core.DatasetBuilder, split: str) -> list[Any]:
 class ReadExamples(beam.DoFn):
     """Reads a chunk of a TFDS split as `tf.Example`, and checks that images decode."""
 
-    def __init__(
-        self,
-        dataset: str,
-        data_dir: str | None,
-        split: str,
-        image_key: str,
-        label_key: str | None,
-        class_names: Sequence[str],
-    ):
+    def __init__(self, config: DataConfig, split: str):
         """Creates the function.
 
         Args:
-          dataset: TFDS name with version.
-          data_dir: Directory of prepared datasets; None for TFDS's default.
+          config: The settled config.
           split: Name of the output split, for metrics and error messages.
-          image_key: The image feature.
-          label_key: The label feature; None if there are no labels.
-          class_names: The classes, if labels are strings.
         """
-        self._dataset = dataset
-        self._data_dir = data_dir
+        assert config.image_key is not None
+        self._dataset = config.dataset
+        self._data_dir = config.data_dir
         self._split = split
-        self._image_key = image_key
-        self._label_key = label_key
-        self._class_names = list(class_names)
+        self._image_key = config.image_key
+        self._label_key = config.label_key
+        self._class_names = list(config.class_names or ())
         self._counter = beam.metrics.Metrics.counter(_METRICS_NAMESPACE, split)
 
     def setup(self) -> None:

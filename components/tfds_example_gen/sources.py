@@ -48,7 +48,7 @@ def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder
         name = dataset.split(":")[0].split("/")[0]
         close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
         hint = f" Did you mean {', '.join(close)}?" if close else ""
-        raise UnknownDataset(f"TFDS has no dataset {dataset!r}.{hint}") from e
+        raise RunError(f"TFDS has no dataset {dataset!r}.{hint}") from e
     except (ValueError, AssertionError) as e:
         raise RunError(f"TFDS cannot load {dataset!r}: {_first_line(e)}") from e
     except (OSError, json_format.ParseError) as e:
@@ -64,10 +64,6 @@ def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder
             f"TFDS cannot load {dataset!r} from {_root(data_dir)!r} ({_first_line(e)});"
             " check the name and the directory, or use --verbose for details."
         ) from e
-
-
-class UnknownDataset(RunError):
-    """TFDS does not know a dataset by this name."""
 
 
 def _root(data_dir: str | None) -> str:
@@ -345,8 +341,12 @@ def prepare_folder(folder: str, data_dir: str | None, max_broken: float) -> str:
     return dataset
 
 
-def check_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
+def check_split(split: str, builder: tfds.core.DatasetBuilder | None = None) -> None:
     """Checks the syntax of a split, for which the dataset need not be prepared.
+
+    Args:
+      split: A TFDS split or slice.
+      builder: The dataset, for the error message; None if it is not known.
 
     Raises:
       RunError: If it is not a split or slice.
@@ -418,7 +418,7 @@ def _absolute(
 
 
 def _parse_split(
-    builder: tfds.core.DatasetBuilder, split: str
+    builder: tfds.core.DatasetBuilder | None, split: str
 ) -> tfds.core.ReadInstruction:
     try:
         return tfds.core.ReadInstruction.from_spec(split)
@@ -427,12 +427,13 @@ def _parse_split(
 
 
 def _no_split(
-    builder: tfds.core.DatasetBuilder, split: str, error: Exception
+    builder: tfds.core.DatasetBuilder | None, split: str, error: Exception
 ) -> RunError:
-    known = ", ".join(sorted(builder.info.splits))
+    name = builder.info.full_name if builder else "The dataset"
+    known = ", ".join(sorted(builder.info.splits)) if builder else ""
     wanted = f"its splits are {known}" if known else "use a split such as train"
     return RunError(
-        f"{builder.info.full_name} has no split {split!r}"
+        f"{name} has no split {split!r}"
         f" ({_first_line(root_cause(error))}); {wanted}, with slices such as"
         " train[:90%]."
     )

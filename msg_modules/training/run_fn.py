@@ -25,16 +25,17 @@ CURVES_NAME = "losses.png"
 ANIMATION_NAME = "training.gif"
 
 
-def to_custom_config(
-    model: ModelConfig, train: TrainConfig, class_names: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Converts settings to the Trainer's `custom_config`; `steps` goes in TrainArgs."""
+def to_custom_config(model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
+    """Converts settings to the Trainer's `custom_config`.
+
+    `steps` goes in TrainArgs; GanTrainer fills in the names of the classes.
+    """
     recipe = dataclasses.asdict(train)
     del recipe["steps"]
     return {
         "model": dataclasses.asdict(model),
         "train": recipe,
-        "class_names": list(class_names),
+        "class_names": [],
     }
 
 

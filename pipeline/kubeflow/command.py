@@ -13,17 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
+from components.tfds_example_gen.configs import AUTO_DATASET, DataConfig
 from msg_modules.common import console, extras, files, outcome
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
 from pipeline import flags
-from pipeline.configs import (
-    AUTO_DATASET,
-    PRESETS,
-    DataConfig,
-    PipelineConfig,
-    Preset,
-)
+from pipeline.configs import PRESETS, PipelineConfig, Preset
 from pipeline.kubeflow import run_commands, vertex
 from pipeline.kubeflow.configs import ONE_POD, KubeflowConfig
 
@@ -97,27 +92,18 @@ def _compile(argv: Sequence[str]) -> None:
         )
     console.say("Loading TensorFlow and TFX ...")
     # Imported late: loading these takes a while, and `--help` needs none of it.
-    from pipeline import datasets
+    from pipeline.kubeflow import remote_data
 
     compiler = _import_compiler()
-    require(
-        config.data.folder is None,
-        "data.folder",
-        config.data.folder,
-        "unset, as the steps run elsewhere: run local_runner.py with it, copy the TFDS"
-        " directory to the cluster, and use --data.dataset and --data.data-dir",
-    )
-    data = datasets.resolve_elsewhere(config.data)
+    config = dataclasses.replace(config, data=remote_data.check(config))
     vertex_root = args.config.pipeline_root if args.target == "vertex" else None
-    compiled = compiler(
-        dataclasses.replace(config, data=data), args.kubeflow, vertex_root
-    )
+    compiled = compiler(config, args.kubeflow, vertex_root)
     if args.dry_run:
         _show_plan(compiled)
         return
     files.write_whole(output, compiled.to_text())
     console.say(
-        f"Compiled {config.name} with dataset {data.dataset} and image"
+        f"Compiled {config.name} with {_what(config.data)} and image"
         f" {args.kubeflow.image}: {output}"
     )
 
@@ -173,15 +159,25 @@ def _on_cluster(
     for field, path in (
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
+        ("data.folder", config.data.folder),
     ):
         require(
             path is None
             or pathlib.PurePosixPath(path).is_relative_to(kubeflow.mount_path),
             field,
             path,
-            f"under the volume's mount path {kubeflow.mount_path!r}: everything else is"
-            " lost with the pod",
+            f"under the volume's mount path {kubeflow.mount_path!r}: no other directory"
+            " of a step outlives its pod",
         )
+    require(
+        config.data.folder is None
+        or config.data.data_dir is not None
+        or not config.beam.works_elsewhere("TfdsExampleGen"),
+        "data.data_dir",
+        config.data.data_dir,
+        "set: Beam's workers read the images of --data.folder there, and see no"
+        " temporary directory of the step",
+    )
     return dataclasses.replace(
         config, pipeline_root=kubeflow.mount_path, data=_without_auto(config.data)
     )
@@ -203,6 +199,10 @@ def _on_vertex(
         dataclasses.replace(kubeflow, mount_path=vertex.BUCKETS),
     )
     return dataclasses.replace(checked, pipeline_root=mounted.pipeline_root)
+
+
+def _what(data: DataConfig) -> str:
+    return f"folder {data.folder}" if data.folder else f"dataset {data.dataset}"
 
 
 def _without_auto(data: DataConfig) -> DataConfig:

@@ -124,7 +124,13 @@ def compile_pipeline(
         )
     )
     spec = runner.run(pipeline, write_out=False)["pipelineSpec"]
-    runtime_parameters.expose(spec)
+    # A folder is used instead of a dataset.
+    runtime_parameters.expose(spec, without=["dataset"] if config.data.folder else [])
+    if not config.data.is_pinned:
+        # The cache key does not cover files, which may have changed.
+        spec["root"]["dag"]["tasks"]["TfdsExampleGen"]["cachingOptions"] = {
+            "enableCache": False
+        }
     if kubeflow.retries:
         for task in spec["root"]["dag"]["tasks"].values():
             task["retryPolicy"] = _retry_policy(kubeflow.retries)
@@ -138,7 +144,10 @@ def compile_pipeline(
         if not on_vertex
     }
     platform = pod_settings.platform_spec(
-        executors, kubeflow, config.data.data_dir, trains_in_job=job is not None
+        executors,
+        kubeflow,
+        [path for path in (config.data.data_dir, config.data.folder) if path],
+        trains_in_job=job is not None,
     )
     return Compiled(spec, platform, vertex_root, job)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.kubeflow import resources, step_entries
@@ -143,7 +144,7 @@ def needs_shared_memory(config: KubeflowConfig) -> bool:
 def platform_spec(
     executors: dict[str, str],
     config: KubeflowConfig,
-    data_dir: str | None,
+    data_paths: Sequence[str] = (),
     trains_in_job: bool = False,
 ) -> Json:
     """Builds the second document of a compiled pipeline.
@@ -151,7 +152,7 @@ def platform_spec(
     Args:
       executors: Executor label of each step.
       config: The user's settings.
-      data_dir: Directory of prepared datasets; if it is on the volume, the volume is
+      data_paths: What ingestion reads; if some of it is on the volume, the volume is
         mounted for ingestion too.
       trains_in_job: Whether training runs in a job and not in the Trainer's own pod.
 
@@ -159,7 +160,7 @@ def platform_spec(
       A `PlatformSpec` as JSON.
     """
     with_volume = set(_STEPS_WITH_VOLUME)
-    if data_dir and pathlib.PurePath(data_dir).is_relative_to(config.mount_path):
+    if any(pathlib.PurePath(p).is_relative_to(config.mount_path) for p in data_paths):
         with_volume.add(_INGESTION)
     specs = {
         label: _executor(config, step, step in with_volume, trains_in_job)

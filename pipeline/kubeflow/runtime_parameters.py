@@ -9,6 +9,7 @@ merged back into the JSON that the executor reads.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 Path = tuple[str, ...]
@@ -20,11 +21,7 @@ _TYPES = {str: "STRING", int: _INTEGER, float: "NUMBER_DOUBLE"}
 # Targets of each runtime parameter: a step, a parameter of that step, and the path of
 # keys inside it if it holds JSON.
 _TARGETS: dict[str, tuple[Path, ...]] = {
-    "dataset": (
-        ("TfdsExampleGen", "dataset"),
-        ("ClassifierTrainer", "dataset"),
-        ("GanEvaluator", "dataset"),
-    ),
+    "dataset": (("TfdsExampleGen", "config", "dataset"),),
     "train_steps": (("Trainer", "train_args", "num_steps"),),
     **{
         name: (("Trainer", "custom_config", "train", name),)
@@ -52,7 +49,7 @@ _TARGETS: dict[str, tuple[Path, ...]] = {
 }
 
 
-def expose(spec: dict[str, Any]) -> None:
+def expose(spec: dict[str, Any], without: Collection[str] = ()) -> None:
     """Turns constants of a compiled pipeline into runtime parameters.
 
     The constants become their defaults. A threshold that was disabled at compile time
@@ -60,13 +57,14 @@ def expose(spec: dict[str, Any]) -> None:
 
     Args:
       spec: A `PipelineSpec` as JSON; changed in place.
+      without: Names of parameters that would have no effect.
     """
     parameters = (
         spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     )
     for name, targets in _TARGETS.items():
         default = _constant(spec, targets[0])
-        if default is None:
+        if default is None or name in without:
             continue
         type_name = _TYPES[type(default)]
         parameters[name] = {

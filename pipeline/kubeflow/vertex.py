@@ -35,6 +35,7 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
         ("train.checkpoint_dir", config.train.checkpoint_dir),
         ("train.start_from", config.train.start_from),
         ("data.data_dir", config.data.data_dir),
+        ("data.folder", config.data.folder),
     ):
         require(
             uri is None or bool(_URI.fullmatch(uri)),
@@ -89,6 +90,9 @@ def mount(config: PipelineConfig) -> PipelineConfig:
         config,
         pipeline_root=_mounted(config.pipeline_root),
         serving_dir=config.serving_dir and _mounted(config.serving_dir),
+        data=dataclasses.replace(
+            config.data, folder=config.data.folder and _mounted(config.data.folder)
+        ),
         train=dataclasses.replace(
             config.train,
             checkpoint_dir=config.train.checkpoint_dir

@@ -155,9 +155,10 @@ def _run(config: PipelineConfig) -> None:
     start = time.monotonic()
     console.say("Loading TensorFlow and TFX ...")
     # Imported late: loading these takes a while, and `--help` needs none of it.
+    from components.tfds_example_gen import resolution
+    from msg_modules.gan import networks
     from msg_modules.runs import database, results
     from msg_modules.training.distribution import configure_devices
-    from pipeline import datasets
     from pipeline.local import runner
     from pipeline.pipeline import create_pipeline
 
@@ -165,7 +166,8 @@ def _run(config: PipelineConfig) -> None:
     database.check(config.metadata_path)
     _say_moved(config)
     configure_devices(config.train.strategy, config.train.replicas)
-    data, warning = datasets.resolve(config.data)
+    data, warning = resolution.resolve(config.data)
+    networks.check(config.model.network, data.images)
     config = dataclasses.replace(config, data=data)
     if warning:
         console.warn(warning)

@@ -14,6 +14,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.tfds_example_gen import executor
+from components.tfds_example_gen.configs import DataConfig
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +41,22 @@ def ingest(example_gen, tmp_path):
     def run(
         dataset, data_dir, train_split="train", eval_split="test", max_examples=None
     ):
+        config = DataConfig(
+            dataset=dataset,
+            data_dir=None if data_dir is None else str(data_dir),
+            train_split=train_split,
+            eval_split=eval_split,
+            max_examples=max_examples,
+            # Needed by images that are not square; examples keep their own size.
+            image_size=24,
+            channels=3,
+        )
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / f"examples-{next(count)}")
         example_gen.Do(
             {},
             {"examples": [examples]},
-            {
-                "dataset": dataset,
-                "data_dir": None if data_dir is None else str(data_dir),
-                "train_split": train_split,
-                "eval_split": eval_split,
-                "max_examples": max_examples,
-            },
+            {"config": config.to_json()},
         )
         return examples
 

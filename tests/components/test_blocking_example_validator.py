@@ -14,9 +14,10 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.blocking_example_validator import component, executor
+from components.inline_schema_gen import component as schema_gen
 from msg_modules.common.errors import RunError
 from pipeline import pipeline
-from pipeline.configs import DataConfig, PipelineConfig
+from pipeline.configs import PipelineConfig
 
 NUM_CLASSES = 10
 NUM_EXAMPLES = 50
@@ -80,11 +81,9 @@ def schema(tmp_path_factory):
     """The pipeline's own schema, for ten classes."""
     artifact = standard_artifacts.Schema()
     artifact.uri = str(tmp_path_factory.mktemp("schema"))
-    config = PipelineConfig(
-        data=DataConfig(num_classes=NUM_CLASSES, image_size=28, channels=1)
-    )
+    text = pipeline._schema_text(PipelineConfig())
     path = pathlib.Path(artifact.uri) / "schema.pbtxt"
-    path.write_text(pipeline._schema_text(config))
+    path.write_text(schema_gen.fit(text, NUM_CLASSES))
     return artifact
 
 

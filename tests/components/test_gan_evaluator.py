@@ -34,6 +34,7 @@ from msg_modules.configs import (
     ModelConfig,
     TrainConfig,
 )
+from msg_modules.data.dataset_spec import DatasetSpec
 from msg_modules.generator import sampling
 from msg_modules.metrics import candidate
 from msg_modules.metrics.classifier import load_classifier
@@ -78,6 +79,16 @@ def _write_split(directory: pathlib.Path, num: int, seed: int) -> None:
             writer.write(example.SerializeToString())
 
 
+def schema_of(dataset: str) -> standard_artifacts.Schema:
+    """A schema that describes the stripes, under a name."""
+    schema = standard_artifacts.Schema()
+    spec = DatasetSpec(
+        dataset, FASHION, PREPARATION, 3, ("upright", "lying", "slanted")
+    )
+    spec.attach(schema)
+    return schema
+
+
 class Inputs(NamedTuple):
     """The artifacts that come before the judge."""
 
@@ -97,11 +108,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     classifier = standard_artifacts.Model()
     classifier.uri = str(directory / "classifier")
     classifier_trainer.Executor().Do(
-        {"examples": [examples]},
+        {"examples": [examples], "schema": [schema_of(DATASET)]},
         {"classifier": [classifier]},
         {
-            "dataset": DATASET,
-            "num_classes": None,
             "config": json.dumps(
                 dataclasses.asdict(
                     ClassifierConfig(epochs=8, batch_size=32, second_opinion=True)
@@ -233,15 +242,16 @@ def judge(inputs: Inputs, tmp_path: pathlib.Path) -> Callable[..., Outputs]:
         blessing = standard_artifacts.ModelBlessing()
         evaluation.uri, blessing.uri = str(root / "eval"), str(root / "blessing")
         executor.Executor().Do(
-            {"model": [artifact], **{k: [v] for k, v in inputs._asdict().items()}},
+            {
+                "model": [artifact],
+                "schema": [schema_of(dataset)],
+                **{k: [v] for k, v in inputs._asdict().items()},
+            },
             {"evaluation": [evaluation], "blessing": [blessing]},
             {
-                "dataset": dataset,
                 "test_split": "test[:300]",
                 "config": json.dumps(dataclasses.asdict(config)),
                 "serving_dir": None if serving_dir is None else str(serving_dir),
-                "class_names": json.dumps(["upright", "lying", "slanted"]),
-                "preparation": PREPARATION,
                 "code": "",
             },
         )

@@ -1,17 +1,22 @@
+import dataclasses
 import pathlib
 
 import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx import types
 from tfx.components.schema_gen import executor as schema_gen_executor
 from tfx.dsl.components.base import base_executor
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from components.inline_schema_gen.component import InlineSchemaGen
+from msg_modules.data.dataset_spec import DatasetSpec
+from msg_modules.data.image_spec import ImageSpec
 from pipeline import pipeline
-from pipeline.configs import DataConfig, PipelineConfig
+from pipeline.configs import PipelineConfig
 
+TILES = DatasetSpec("tiles:1.0.0", ImageSpec(32, 3, 3), "32x32 RGB", 3, ("a", "b"))
 COMMENTED = """\
 # Kept as it is, comments and all.
 feature { name: "image"  type: BYTES }
@@ -23,8 +28,14 @@ feature { name: "größe"  type: INT }
 def publish(tmp_path):
     """Runs the component's executor and returns the artifact."""
 
-    def run(text):
-        node = InlineSchemaGen(schema_text=text)
+    def run(text, dataset, fit_classes=0):
+        node = InlineSchemaGen(
+            examples=types.Channel(type=standard_artifacts.Examples),
+            schema_text=text,
+            fit_classes=fit_classes,
+        )
+        examples = standard_artifacts.Examples()
+        dataset.attach(examples)
         schema = standard_artifacts.Schema()
         schema.uri = str(tmp_path / "schema")
         (tmp_path / "schema").mkdir()  # As TFX does before an executor runs.
@@ -32,7 +43,7 @@ def publish(tmp_path):
             tmp_dir=str(tmp_path), unique_id="1"
         )
         node.executor_spec.executor_class(context).Do(
-            {}, {"schema": [schema]}, dict(node.exec_properties)
+            {"examples": [examples]}, {"schema": [schema]}, dict(node.exec_properties)
         )
         return schema
 
@@ -40,31 +51,36 @@ def publish(tmp_path):
 
 
 def test_publishes_exactly_the_text_it_is_given(publish):
-    schema = publish(COMMENTED)
+    schema = publish(COMMENTED, TILES)
 
     (file,) = pathlib.Path(schema.uri).iterdir()
     assert file.name == schema_gen_executor.DEFAULT_FILE_NAME
     assert file.read_bytes() == COMMENTED.encode()
 
 
-@pytest.mark.parametrize("num_classes", [2, 10, 62])
-def test_later_components_read_the_schema_of_the_pipeline(publish, num_classes):
-    config = PipelineConfig(
-        data=DataConfig(num_classes=num_classes, image_size=28, channels=1)
-    )
-    text = pipeline._schema_text(config)
+def test_passes_on_what_the_examples_tell_of_the_dataset(publish):
+    assert DatasetSpec.of(publish(COMMENTED, TILES)) == TILES
 
-    path = io_utils.get_only_uri_in_dir(publish(text).uri)
+
+@pytest.mark.parametrize("num_classes", [2, 10, 62, None])
+def test_later_components_read_the_schema_of_the_pipeline(publish, num_classes):
+    text = pipeline._schema_text(PipelineConfig())
+    dataset = dataclasses.replace(TILES, num_classes=num_classes)
+
+    path = io_utils.get_only_uri_in_dir(publish(text, dataset, fit_classes=1).uri)
     schema = io_utils.SchemaReader().read(path)
 
-    assert schema == text_format.Parse(text, schema_pb2.Schema())
     features = {feature.name: feature for feature in schema.feature}
+    if num_classes is None:
+        assert features.keys() == {"image"}
+        return
     assert features.keys() == {"image", "label", "label_name"}
     assert features["label"].int_domain.max == num_classes - 1
+    # Nothing else differs.
+    (given,) = [f for f in _parse(text).feature if f.name == "label"]
+    features["label"].int_domain.max = given.int_domain.max
+    assert schema == _parse(text)
 
 
-def test_the_text_is_part_of_the_cache_key():
-    node = InlineSchemaGen(schema_text=COMMENTED)
-
-    assert node.exec_properties == {"schema_text": COMMENTED}
-    assert not node.inputs
+def _parse(text):
+    return text_format.Parse(text, schema_pb2.Schema())

@@ -102,7 +102,7 @@ def test_a_step_that_is_not_what_was_compiled_names_both(
     what: str, package: pathlib.Path, server: StepServer, tmp_path: pathlib.Path
 ) -> None:
     spec = next(iter(yaml.safe_load_all(package.read_text())))
-    parameters = spec["root"]["dag"]["tasks"]["SchemaGen"]["inputs"]["parameters"]
+    parameters = spec["root"]["dag"]["tasks"]["TfdsExampleGen"]["inputs"]["parameters"]
     other, own = {
         "TFX": ("0.1.2", importlib.metadata.version("tfx")),
         "code": ("0123456789abcdef", parameters["code"]["runtimeValue"]["constant"]),
@@ -110,7 +110,7 @@ def test_a_step_that_is_not_what_was_compiled_names_both(
     edited = tmp_path / "pipeline.yaml"
     edited.write_text(package.read_text().replace(own, other))
     cluster = Cluster(edited, tmp_path / "cluster", "minio://bucket/root", server)
-    ended = cluster.run("SchemaGen")
+    ended = cluster.run("TfdsExampleGen")
     assert ended.status == 1
     *_, last = ended.output.splitlines()
     assert other in last

@@ -11,7 +11,7 @@ from tfx.dsl.compiler import compiler
 from tfx.orchestration.local import runner_utils
 from tfx.proto.orchestration import executable_spec_pb2
 
-from pipeline.configs import BEAM_STEPS, BeamConfig, DataConfig, PipelineConfig
+from pipeline.configs import BEAM_STEPS, BeamConfig, PipelineConfig
 from pipeline.local import command
 from pipeline.pipeline import create_pipeline
 
@@ -27,10 +27,7 @@ CLUSTER = BeamConfig(
 
 def _arguments(beam: BeamConfig) -> dict[str, list[str]]:
     """What the local runner gives the executor of each step that runs on Beam."""
-    data = DataConfig(
-        dataset="garments:2.0.0", num_classes=10, image_size=28, channels=1
-    )
-    pipeline = create_pipeline(PipelineConfig(data=data, beam=beam))
+    pipeline = create_pipeline(PipelineConfig(beam=beam))
     compiled = compiler.Compiler().compile(pipeline)
     deployment = runner_utils.extract_local_deployment_config(compiled)
     specs: dict[str, Any] = {

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import strategies as st
 from kubeflow_server import Kubeflow
 
-from pipeline import datasets
 from pipeline.kubeflow import command as kubeflow
+from pipeline.kubeflow import remote_data
 from pipeline.local import command as local
 
 COMMANDS = {
@@ -68,7 +68,7 @@ def nothing_begins(monkeypatch: pytest.MonkeyPatch) -> None:
         steps=list, job=None, parameters={}, to_text=lambda: "text"
     )
     monkeypatch.setattr(local, "_run", lambda config: None)
-    monkeypatch.setattr(datasets, "resolve_elsewhere", lambda data: data)
+    monkeypatch.setattr(remote_data, "check", lambda config: config.data)
     monkeypatch.setattr(kubeflow, "_import_compiler", lambda: lambda *args: compiled)
 
 

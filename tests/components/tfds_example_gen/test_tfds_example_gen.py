@@ -13,8 +13,11 @@ from tensorflow_datasets.core.download import downloader
 from tfx.types import artifact_utils
 
 from components.tfds_example_gen import component, executor
-from msg_modules.common.errors import RunError
+from components.tfds_example_gen.configs import DataConfig
+from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.data import preprocessing
+from msg_modules.data.dataset_spec import DatasetSpec
+from msg_modules.data.image_spec import ImageSpec
 
 
 def ingested(examples):
@@ -53,7 +56,7 @@ def label_names_of(example):
 
 
 def refusal(ingest, *args, **kwargs):
-    with pytest.raises(RunError) as caught:
+    with pytest.raises((ConfigError, RunError)) as caught:
         ingest(*args, **kwargs)
     message = str(caught.value)
     assert len(message.splitlines()) == 1
@@ -173,12 +176,26 @@ def test_the_artifact_tells_which_data_it_holds(ingest, garments_dir):
     assert examples.get_int_custom_property("eval_num_examples") == 50
 
 
-def test_the_component_leaves_the_optional_parameters_out():
-    node = component.TfdsExampleGen("garments:2.0.0", "train", "test")
+def test_the_artifact_tells_what_was_settled(ingest, tmp_path):
+    examples = ingest("named_swatches", tmp_path)
 
-    assert node.exec_properties["data_dir"] is None
-    assert node.exec_properties["max_examples"] is None
-    assert list(node.outputs) == ["examples"]
+    assert DatasetSpec.of(examples) == DatasetSpec(
+        name="named_swatches:2.1.0",
+        images=ImageSpec(24, 3, 3),
+        preparation="24x24 RGB at 6, 12, 24 pixels; cropped to the centre square from"
+        " 24x32",
+        num_classes=3,
+        class_names=("calm", "loud", "écru"),
+    )
+
+
+def test_another_schema_does_not_ingest_again():
+    properties = [
+        component.TfdsExampleGen(DataConfig(schema=schema)).exec_properties
+        for schema in (None, "other.pbtxt")
+    ]
+
+    assert properties[0] == properties[1]
 
 
 # Other datasets

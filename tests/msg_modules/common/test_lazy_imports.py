@@ -35,7 +35,10 @@ _UNUSED = [
 
 
 _STARTS = {
-    "local run": "import pipeline.pipeline, pipeline.datasets, pipeline.local.runner",
+    "local run": (
+        "import components.tfds_example_gen.resolution, pipeline.pipeline\n"
+        "import pipeline.local.runner"
+    ),
     "Kubeflow step": (
         "import pipeline.kubeflow.entrypoint\n"
         "from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor"

@@ -266,7 +266,7 @@ def test_the_platform_document_is_for_all_backends_since_2_5(
 
 def _specs(**fields: Any) -> dict[str, dict[str, Any]]:
     spec = pod_settings.platform_spec(
-        {step: step for step in step_entries.STEPS}, KubeflowConfig(**fields), None
+        {step: step for step in step_entries.STEPS}, KubeflowConfig(**fields)
     )
     return spec["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
@@ -360,6 +360,37 @@ def test_steps_that_run_side_by_side_do_not_share_the_volume(
     assert mounted == {"Trainer", "GanEvaluator", "Pusher"}
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_cached", "is_mounted", "has_parameter"),
+    [
+        (["--data.dataset", "garments"], True, False, True),
+        (["--data.dataset", "mine", "--data.data-dir", "DIR"], False, True, True),
+        (["--data.dataset", "mine:1.0.0", "--data.data-dir", "DIR"], True, True, True),
+        (["--data.folder", "DIR/shoes"], False, True, False),
+    ],
+    ids=["known", "on the volume", "with a version", "folder"],
+)
+def test_data_on_the_volume_are_read_there_and_anew_if_they_may_have_changed(
+    flags: list[str],
+    is_cached: bool,
+    is_mounted: bool,
+    has_parameter: bool,
+    tmp_path: pathlib.Path,
+) -> None:
+    output = tmp_path / "pipeline.yaml"
+    flags = [flag.replace("DIR", "/mnt/msg-gan/data") for flag in flags]
+    assert command.main(["compile", "--output", str(output), *flags]) == 0
+    documents = list(yaml.safe_load_all(output.read_text()))
+    root = documents[0]["root"]
+    task = root["dag"]["tasks"]["TfdsExampleGen"]
+    assert task["cachingOptions"]["enableCache"] is is_cached
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    label = documents[0]["components"]["TfdsExampleGen"]["executorLabel"]
+    assert ("pvcMount" in executors.get(label, {})) is is_mounted
+    parameters = root["inputDefinitions"]["parameters"]
+    assert ("dataset" in parameters) is has_parameter
+
+
 def test_a_long_training_is_retried_as_well(documents: list[dict[str, Any]]) -> None:
     policy = documents[0]["root"]["dag"]["tasks"]["Trainer"]["retryPolicy"]
     assert policy["maxRetryCount"] == 3
@@ -420,6 +451,11 @@ def test_dry_run_shows_the_plan_and_writes_nothing(
         (["--pipeline-root", "/data"], ["pipeline_root", "--kubeflow.mount-path"]),
         (["--serving-dir", "/srv/models"], ["serving_dir", "/srv/models"]),
         (["--train.checkpoint-dir", "ckpt"], ["train.checkpoint_dir", "/mnt/msg-gan"]),
+        (["--data.folder", "/home/me/shoes"], ["data.folder", "/mnt/msg-gan"]),
+        (
+            ["--data.folder", "/mnt/msg-gan/shoes", "--beam.runner", "DataflowRunner"],
+            ["data.data_dir is None", "--data.folder"],
+        ),
         (["--name", "MSG GAN"], ["name is 'MSG GAN'"]),
         (["--kubeflow.image", "msg gan:1"], ["kubeflow.image", "'msg gan:1'"]),
         (["--kubeflow.image", "Example.com/MSG-GAN"], ["kubeflow.image", "MSG-GAN"]),

@@ -128,6 +128,16 @@ def test_checkpoints_and_generators_lie_in_mounted_buckets(
     assert defaults["train_steps"] == 750
 
 
+def test_a_folder_is_read_in_a_mounted_bucket(tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "pipeline.json"
+    folder = ["--data.folder", "gs://bucket/shoes", "--data.image-size", "32"]
+    assert command.main([*FLAGS, *folder, "--output", str(output)]) == 0
+    dag = json.loads(output.read_text())["pipelineSpec"]["root"]["dag"]
+    parameters = dag["tasks"]["TfdsExampleGen"]["inputs"]["parameters"]
+    config = json.loads(parameters["config"]["runtimeValue"]["constant"])
+    assert config["folder"] == "/gcs/bucket/shoes"
+
+
 def test_the_same_input_gives_the_same_bytes(
     path: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -156,6 +166,7 @@ def test_dry_run_names_no_volume(
         (["--serving-dir", "/mnt/serving"], ["serving_dir", "gs://BUCKET"]),
         (["--train.checkpoint-dir", "ckpt"], ["train.checkpoint_dir", "gs://BUCKET"]),
         (["--data.data-dir", "/data"], ["data.data_dir", "gs://BUCKET"]),
+        (["--data.folder", "/shoes"], ["data.folder", "gs://BUCKET"]),
         (["--kubeflow.image", "msg-gan:7"], ["kubeflow.image", "registry"]),
         (["--kubeflow.accelerator", "nvidia.com/gpu"], ["NVIDIA_TESLA_T4"]),
         (["--kubeflow.volume-claim", "mine"], ["kubeflow.volume_claim", "vertex"]),

@@ -1,4 +1,4 @@
-"""Resolves the dataset before the pipeline is created."""
+"""Settles which images and classes a run uses, by looking at the dataset."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any, Literal
 
 from components.tfds_example_gen import sources
+from components.tfds_example_gen.configs import AUTO_DATASET, DataConfig
 from msg_modules.common import console
 from msg_modules.common.errors import ConfigError, RunError
 from msg_modules.data.image_spec import nearest_sizes
-from pipeline.configs import AUTO_DATASET, DataConfig
 
 _WANTED, _FALLBACK = "fashion_mnist", "garments"
 
@@ -53,7 +53,7 @@ def resolve(config: DataConfig) -> tuple[DataConfig, str | None]:
         )
         splits = (config.train_split, config.eval_split)
         for split in splits:
-            sources.check_split(builder, split)
+            sources.check_split(split, builder)
         if builder.is_prepared():
             sources.resolve_splits(builder, splits, config.max_examples)
     except RunError as e:
@@ -173,35 +173,3 @@ def _size_and_channels(
             " grayscale or colour; use --data.channels 1 or --data.channels 3."
         )
     return size, 1 if channels < 3 else 3
-
-
-def resolve_elsewhere(config: DataConfig) -> DataConfig:
-    """Resolves a dataset that the steps on a cluster read, from a directory there.
-
-    Args:
-      config: As the user gave it. A dataset that exists in `data_dir` only must be
-        given with its version, its number of classes, and size and channels.
-
-    Returns:
-      The resolved config.
-
-    Raises:
-      ConfigError: As `resolve`.
-    """
-    try:
-        settled, _ = resolve(dataclasses.replace(config, data_dir=None))
-    except ConfigError as e:
-        if config.data_dir is None or not isinstance(
-            e.__cause__, sources.UnknownDataset
-        ):
-            raise
-        given = (config.num_classes, config.image_size, config.channels)
-        if ":" not in config.dataset or None in given:
-            raise ConfigError(
-                f"{e} If it is in {config.data_dir!r} on the cluster, give its version,"
-                f" as in {config.dataset.split(':')[0]}:1.0.0, its number of classes,"
-                " --data.num-classes, and the size and colours of its images,"
-                " --data.image-size and --data.channels."
-            ) from e
-        return config
-    return dataclasses.replace(settled, data_dir=config.data_dir)

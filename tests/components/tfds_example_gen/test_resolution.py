@@ -8,9 +8,9 @@ import pytest
 import tensorflow_datasets as tfds
 import tiny_datasets
 
+from components.tfds_example_gen import resolution
+from components.tfds_example_gen.configs import DataConfig
 from msg_modules.common.errors import ConfigError
-from pipeline import datasets
-from pipeline.configs import DataConfig
 
 
 class UncountedSwatches(tiny_datasets.Swatches):
@@ -33,13 +33,13 @@ def _config(*values, **fields) -> DataConfig:
 
 def _refusal(config: DataConfig) -> str:
     with pytest.raises(ConfigError) as caught:
-        datasets.resolve(config)
+        resolution.resolve(config)
     (line,) = str(caught.value).splitlines()
     return line
 
 
 def test_the_version_and_the_classes_are_filled_in(prepared: pathlib.Path) -> None:
-    settled, warning = datasets.resolve(_config("swatches", str(prepared)))
+    settled, warning = resolution.resolve(_config("swatches", str(prepared)))
     assert settled.dataset == "swatches:2.1.0"
     assert (settled.num_classes, settled.class_names) == (3, ("0", "1", "2"))
     assert warning is None
@@ -85,7 +85,7 @@ def test_splits_that_overlap_are_refused(
 def test_splits_that_do_not_overlap_are_taken(
     train: str, evaluation: str, max_examples: int | None, prepared: pathlib.Path
 ) -> None:
-    datasets.resolve(
+    resolution.resolve(
         _config("swatches", str(prepared), train, evaluation, max_examples)
     )
 
@@ -94,7 +94,7 @@ def test_how_many_classes_there_are_can_be_told(tmp_path: pathlib.Path) -> None:
     config = _config("uncounted_swatches", str(tmp_path))
     assert "--data.num-classes" in _refusal(config)
     config = _config("uncounted_swatches", str(tmp_path), num_classes=3)
-    settled, _ = datasets.resolve(config)
+    settled, _ = resolution.resolve(config)
     assert (settled.num_classes, settled.class_names) == (3, None)
 
 
@@ -115,25 +115,3 @@ def test_a_directory_that_tensorflow_cannot_read_is_refused(
     assert "gs://" in line
     monkeypatch.setenv("TFDS_DATA_DIR", "s3://bucket/tfds")
     assert "TFDS_DATA_DIR is 's3://bucket/tfds'" in _refusal(_config("swatches"))
-
-
-def test_a_dataset_that_is_on_the_cluster_alone_is_described_by_flags() -> None:
-    there = "/mnt/msg-gan/tfds"
-    config = _config("mine:1.0.0", there, num_classes=4)
-    assert datasets.resolve_elsewhere(config) == config
-    for vague in (
-        _config("mine", there, num_classes=4),
-        _config("mine:1.0.0", there),
-    ):
-        with pytest.raises(ConfigError) as caught:
-            datasets.resolve_elsewhere(vague)
-        for words in ("no dataset 'mine", there, "mine:1.0.0", "--data.num-classes"):
-            assert words in str(caught.value)
-    with pytest.raises(ConfigError, match=r"no dataset 'mine:1\.0\.0'"):
-        datasets.resolve_elsewhere(_config("mine:1.0.0", num_classes=4))
-
-
-def test_a_dataset_that_is_known_here_is_read_from_there() -> None:
-    settled = datasets.resolve_elsewhere(_config("swatches", "/mnt/msg-gan/tfds"))
-    assert settled.data_dir == "/mnt/msg-gan/tfds"
-    assert (settled.dataset, settled.num_classes) == ("swatches:2.1.0", 3)

@@ -9,10 +9,10 @@ import PIL.Image
 import pytest
 import tiny_datasets  # noqa: F401  registers small datasets
 
+from components.tfds_example_gen import resolution
+from components.tfds_example_gen.configs import DataConfig
 from msg_modules.common.errors import ConfigError
 from msg_modules.data.image_spec import ImageSpec
-from pipeline import datasets
-from pipeline.configs import DataConfig
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def data_dir(tmp_path: pathlib.Path) -> str:
 
 
 def _settled(data_dir: str, **fields) -> DataConfig:
-    return datasets.resolve(DataConfig(data_dir=data_dir, **fields))[0]
+    return resolution.resolve(DataConfig(data_dir=data_dir, **fields))[0]
 
 
 @pytest.mark.parametrize("dataset", ["garments", "fashion_mnist"])
@@ -132,4 +132,4 @@ def test_a_folder_becomes_a_dataset(data_dir: str, tmp_path: pathlib.Path):
     assert config.images == ImageSpec(32, 3, 3)
     assert config.class_names == ("boots", "sandals")
     # A run that starts from the settled config finds the same.
-    assert datasets.resolve(config)[0] == config
+    assert resolution.resolve(config)[0] == config

@@ -1,0 +1,1 @@
+"""A Trainer that knows the names of the classes."""

@@ -1,0 +1,1 @@
+"""A Transform that makes the images that the dataset was settled to have."""
