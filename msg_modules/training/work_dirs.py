@@ -7,6 +7,7 @@ import hashlib
 import json
 import pathlib
 import shutil
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def describe(
       num_classes: Number of classes to condition on; 0 for none.
 
     Returns:
-      Section -> name -> value, as in `config.json`.
+      Section -> name -> value, as in `config.json`. Without a starting point if it is
+      the served version, which `retraining.settle` settles.
 
     Raises:
       ConfigError: If `train.start_from` has no checkpoint.
@@ -69,8 +71,9 @@ def describe(
     recipe = dataclasses.asdict(train)
     for name in _NOT_HYPERPARAMETERS:
         del recipe[name]
-    if train.start_from:
-        recipe["start_from"] = starting_point.fingerprint(train.start_from)
+    recipe["start_from"] = train.start_directory and starting_point.fingerprint(
+        train.start_directory
+    )
     settings = {
         "model": dataclasses.asdict(model),
         "train": recipe,
@@ -85,6 +88,36 @@ def describe(
         "code": {"fingerprint": code},
     }
     return json.loads(json.dumps(settings))
+
+
+def with_start(settings: Settings, start: str | None) -> Settings:
+    """Replaces the starting point.
+
+    Args:
+      settings: The result of `describe`.
+      start: The result of `starting_point.fingerprint`; None to train from scratch.
+    """
+    return {**settings, "train": {**settings["train"], "start_from": start}}
+
+
+def holds(directory: pathlib.Path, settings: Settings) -> bool:
+    """Whether the name of a directory is one that `by_settings` gives."""
+    return directory.name.partition("-")[0] == name_of(settings)
+
+
+def starting_point_of(directory: pathlib.Path) -> str | None:
+    """Reads what the training in a directory started from.
+
+    Args:
+      directory: Work directory of a training, which `start_from` names.
+
+    Returns:
+      As for `with_start`.
+
+    Raises:
+      ConfigError: If its settings cannot be read.
+    """
+    return _read(directory, "train.start_from").get("train.start_from")
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray | None = None) -> str:
@@ -135,9 +168,10 @@ def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
     """
     name = name_of(settings)
     directory = pathlib.Path(root) / name
-    if max(_saved_steps(directory), default=0) > steps:
+    shorter = directory.with_name(f"{name}-{steps}")
+    if shorter.is_dir() or max(_saved_steps(directory), default=0) > steps:
         # A shorter training must not overwrite a longer one.
-        directory = directory.with_name(f"{name}-{steps}")
+        directory = shorter
     return _open(directory, settings)
 
 
@@ -293,7 +327,7 @@ def copy_content(source: pathlib.Path, target: pathlib.Path) -> None:
             shutil.copy2(path, target / name)
 
 
-def mark_finished(directory: pathlib.Path) -> None:
+def mark_finished(directory: pathlib.Path, kept: Collection[str] = ()) -> None:
     """Marks a training as finished, and removes previously finished ones.
 
     Their models have been exported. This one stays, so that it can be extended.
@@ -301,8 +335,9 @@ def mark_finished(directory: pathlib.Path) -> None:
     Args:
       directory: The result of `by_settings`; a directory named by the user is never
         marked, and so never removed.
+      kept: Names of directories that stay as well.
     """
     (directory / _FINISHED).touch()
     for marker in directory.parent.glob(f"*/{_FINISHED}"):
-        if marker.parent != directory:
+        if marker.parent.name not in {directory.name, *kept}:
             shutil.rmtree(marker.parent, ignore_errors=True)

@@ -17,7 +17,7 @@ from msg_modules.common import console, outcome, signals
 from msg_modules.common.errors import ConfigError, RunError, explain
 from msg_modules.configs import require
 from msg_modules.generator import version_directories
-from msg_modules.training import cluster, starting_point
+from msg_modules.training import cluster, served, starting_point
 from pipeline import flags
 from pipeline.configs import PipelineConfig
 
@@ -56,8 +56,7 @@ def _main(argv: Sequence[str]) -> None:
     _check_local(args.config)
     config = _absolute(args.config)
     _check_alone(config)
-    if config.train.start_from:
-        starting_point.find(config.train.start_from)
+    _check_start(config)
     _make_writable(config)
     with _locked(config.pipeline_root), signals.caught(signals.RESUME):
         _run(config)
@@ -88,6 +87,14 @@ def _check_alone(config: PipelineConfig) -> None:
         )
 
 
+def _check_start(config: PipelineConfig) -> None:
+    """Looks for the weights to start from, before the images are ingested."""
+    if config.train.starts_from_served:
+        served.find(str(config.serving_path), str(config.checkpoint_path))
+    elif config.train.start_from:
+        starting_point.find(config.train.start_from)
+
+
 def _check_local(config: PipelineConfig) -> None:
     """Rejects paths that libraries would take for something else.
 
@@ -98,7 +105,7 @@ def _check_local(config: PipelineConfig) -> None:
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
-        ("train.start_from", config.train.start_from),
+        ("train.start_from", config.train.start_directory),
     ):
         require(
             path is None or "://" not in path,
@@ -128,7 +135,8 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
         train=dataclasses.replace(
             config.train,
             checkpoint_dir=_absolute_path(config.train.checkpoint_dir),
-            start_from=_absolute_path(config.train.start_from),
+            start_from=_absolute_path(config.train.start_directory)
+            or config.train.start_from,
         ),
     )
 
