@@ -116,7 +116,9 @@ class TrainConfig:
     start_from: str | None = None
     """Start from the weights of the last checkpoint of another training of the same
     networks, with the step count and the optimizers reset. A directory with
-    `checkpoints` in it, such as a `model_run` of the Trainer."""
+    `checkpoints` in it, such as a `model_run` of the Trainer; or `served`: the training
+    of the served version, if there is one. With `served`, nothing is trained or pushed
+    if images, settings and code are those of the served version."""
 
     ema_half_life: int = 2000
     """Half-life, in images, of the exponential moving average of the generator's
@@ -175,6 +177,16 @@ class TrainConfig:
     deterministic: bool = False
     """Bit-for-bit reproducible weights across runs on this machine, interrupted or
     not, on one device; may be slower."""
+
+    @property
+    def starts_from_served(self) -> bool:
+        """Whether to start from the served version."""
+        return self.start_from == "served"
+
+    @property
+    def start_directory(self) -> str | None:
+        """The directory to start from, if there is one that does not change."""
+        return None if self.starts_from_served else self.start_from
 
     @property
     def starts_job(self) -> bool:
@@ -253,6 +265,13 @@ class TrainConfig:
             "train.allow_changed",
             self.allow_changed,
             "used with --train.checkpoint-dir",
+        )
+        require(
+            not self.starts_from_served or self.checkpoint_dir is None,
+            "train.checkpoint_dir",
+            self.checkpoint_dir,
+            "left out with --train.start-from served, as each training then has a"
+            " directory of its own",
         )
 
 

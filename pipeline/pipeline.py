@@ -26,7 +26,7 @@ from components.tfds_example_gen.component import TfdsExampleGen
 from msg_modules.common import files
 from msg_modules.common.errors import ConfigError
 from msg_modules.data import preprocessing
-from msg_modules.training import run_fn, starting_point
+from msg_modules.training import run_fn, served, starting_point
 from pipeline import fingerprint
 from pipeline.configs import PipelineConfig
 
@@ -89,6 +89,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         custom_config={
             **run_fn.to_custom_config(config.model, config.train),
             "checkpoint_root": str(config.checkpoint_path.absolute()),
+            "serving_dir": str(config.serving_path.absolute()),
             "weights_code": fingerprint.hash_packages(*_WEIGHTS_CODE),
             "starting_point": _starting_point(config),
         },
@@ -155,7 +156,10 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
 
 def _starting_point(config: PipelineConfig) -> str | None:
     """A hash of the weights to start from, for the cache, if they are here."""
-    directory = config.train.start_from
+    if config.train.starts_from_served:
+        found = served.find(str(config.serving_path), str(config.checkpoint_path))
+        return found.fingerprint if found else None
+    directory = config.train.start_directory
     if directory is None or not pathlib.Path(directory).exists():
         return None
     return starting_point.fingerprint(directory)

@@ -15,10 +15,15 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
-from msg_modules.common import signals
+from msg_modules.common import console, signals
 from msg_modules.common.errors import RunError
-from msg_modules.generator import version_directories
-from msg_modules.generator.saved_models import JUDGED_HASH, content_hash
+from msg_modules.generator import origin, version_directories
+from msg_modules.generator.saved_models import (
+    JUDGED_HASH,
+    CorruptModel,
+    check_graph,
+    content_hash,
+)
 from msg_modules.generator.version_directories import CARD_FILE
 
 
@@ -34,7 +39,8 @@ class Executor(executor.Executor):
         """Pushes the model if it is blessed.
 
         Unlike with TFX's Pusher, a retry after the process was killed does not create a
-        second version, and servers never see an incomplete version.
+        second version, and servers never see an incomplete version. A generator that
+        is served, or was rolled back, is not pushed again.
 
         Raises:
           RunError: If the serving directory is a URI, or the model has changed since it
@@ -98,15 +104,23 @@ def _serving_dir(exec_properties: dict[str, Any]) -> pathlib.Path:
 
 
 def _push(model: pathlib.Path, serving_dir: pathlib.Path, source: str) -> pathlib.Path:
-    """Copies a model to a new version, unless the served version is identical.
+    """Copies a model to a new version, unless it is served or was rolled back.
 
     Returns:
-      The version's directory.
+      The version's directory, or where it was before the rollback.
     """
     serving_dir.mkdir(parents=True, exist_ok=True)
-    versions = version_directories.complete_versions(serving_dir)
-    if versions and _is_same(model, versions[-1]):
-        return versions[-1]
+    for pushed in version_directories.complete_versions(serving_dir)[-1:]:
+        if _is_same(model, pushed) or _is_same_training(model, pushed):
+            console.say(f"  served already, as version {pushed.name}: not pushed again")
+            return pushed
+    for pushed in version_directories.rolled_back_versions(serving_dir):
+        if _is_same_training(model, pushed):
+            console.say(
+                f"  not pushed again: version {pushed.name} was rolled back;"
+                f" `msg-gan rollback --to {pushed.name}` serves it"
+            )
+            return serving_dir / pushed.name
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
     part = serving_dir / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -122,6 +136,18 @@ def _is_same(one: pathlib.Path, other: pathlib.Path) -> bool:
     return names == _files(other) and all(
         filecmp.cmp(one / name, other / name, shallow=False) for name in names
     )
+
+
+def _is_same_training(model: pathlib.Path, pushed: pathlib.Path) -> bool:
+    """Whether a version was exported from the same training, and is not damaged."""
+    made = origin.read(model)
+    if made is None or made != origin.read(pushed):
+        return False
+    try:
+        check_graph(pushed)
+    except CorruptModel:
+        return False
+    return _is_same(model / "variables", pushed / "variables")
 
 
 def _files(directory: pathlib.Path) -> set[pathlib.Path]:

@@ -6,7 +6,7 @@ import pathlib
 
 from msg_modules.common import signals
 from msg_modules.common.errors import ConfigError
-from msg_modules.configs import ModelConfig, TrainConfig
+from msg_modules.configs import ModelConfig, TrainConfig, require
 
 _DEFAULT_MODEL, _DEFAULT_TRAIN = ModelConfig(), TrainConfig()
 
@@ -18,6 +18,7 @@ def train(
     train: TrainConfig = _DEFAULT_TRAIN,
     checkpoints: pathlib.Path | None = None,
     code: str = "",
+    serving_dir: str | None = None,
     class_names: tuple[str, ...] = (),
 ) -> None:
     """Trains without a pipeline, alone or as one process of a TF_CONFIG cluster.
@@ -33,11 +34,20 @@ def train(
       checkpoints: Directory for checkpoints of unfinished training. Default:
         `checkpoints` in the output directory.
       code: Identifier of the code version; changing it starts training from scratch.
+      serving_dir: Directory that generators are pushed to. Trainings of its versions
+        keep their checkpoints, and --train.start-from served starts from the one that
+        is served. The new generator is not pushed.
       class_names: Names of the classes, in the order of their labels, for the exported
         generator. Default: the numbers of the labels in the examples.
     """
     from msg_modules.training import cluster
 
+    require(
+        not train.starts_from_served or serving_dir is not None,
+        "train.start_from",
+        train.start_from,
+        "used with --serving-dir, or be a directory",
+    )
     cluster.find(train.strategy, train.workers)
     if not examples.is_dir():
         raise ConfigError(
@@ -57,5 +67,6 @@ def train(
             run_dir=str(output / "run"),
             checkpoint_root=str(checkpoints or output / "checkpoints"),
             code=code,
+            serving_dir=serving_dir,
             class_names=class_names,
         )

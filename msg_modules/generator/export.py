@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from msg_modules.common import files
 from msg_modules.common.errors import RunError
 from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.image_spec import image_key
-from msg_modules.generator import codes
+from msg_modules.generator import codes, origin
 
 Images = dict[str, tf.Tensor]
 Generate = Callable[[tf.Tensor], Images]
@@ -126,6 +127,7 @@ def export(
     latent_dim: int,
     directory: str,
     classes: ClassSpec = _UNCONDITIONAL,
+    training: tuple[str, int] | None = None,
 ) -> None:
     """Writes the SavedModel, with warm-up requests for TensorFlow Serving.
 
@@ -134,6 +136,7 @@ def export(
       latent_dim: Length of the latent vector.
       directory: Where to write the SavedModel, through a temporary directory.
       classes: The classes that the generator is conditioned on.
+      training: Name and number of steps of the training, to be recorded.
 
     Raises:
       RunError: If pixels of the generator's images are not finite or not in [-1, 1].
@@ -143,6 +146,23 @@ def export(
     with files.directory_beside(pathlib.Path(directory)) as part:
         tf.saved_model.save(served, str(part), signatures=served.functions)
         _write_warmup_requests(part, latent_dim, len(classes) > 0)
+        if training is not None:
+            made = origin.Origin(*training, content=_hash(served, classes))
+            origin.write(made, part)
+
+
+def _hash(served: ServedGenerator, classes: ClassSpec) -> str:
+    """Hashes all that makes two exports of a training different.
+
+    The files of two exports always differ: TensorFlow numbers functions in the order in
+    which a process makes them.
+    """
+    digest = hashlib.sha256(f"{tf.__version__} {classes}".encode())
+    for module in (__file__, codes.__file__):
+        digest.update(pathlib.Path(module).read_bytes())
+    for weights in served.weights:
+        digest.update(weights.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _check(served: ServedGenerator) -> None:

@@ -15,7 +15,14 @@ from msg_modules.data.examples import Examples
 from msg_modules.gan import networks
 from msg_modules.generator import export
 from msg_modules.pictures import curves, sheets
-from msg_modules.training import distribution, loop, reporting, work_dirs
+from msg_modules.training import (
+    distribution,
+    loop,
+    reporting,
+    retraining,
+    served,
+    work_dirs,
+)
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -61,7 +68,8 @@ def run_fn(fn_args: FnArgs) -> None:
     Args:
       fn_args: TFX's arguments. `custom_config` is that of `to_custom_config`, plus
         `checkpoint_root`, under which a training without `checkpoint_dir` gets a
-        directory (default: `model_run_dir`), and `weights_code`, the hash of the code.
+        directory (default: `model_run_dir`), `weights_code`, the hash of the code, and
+        `serving_dir`, as for `train_and_export`.
         `model_run_dir` gets `sheet.png`, `losses.png`, `training.gif`, `samples/`,
         `draws/`, `stats.jsonl`, `tensorboard/` and the last `checkpoints/`.
 
@@ -79,6 +87,7 @@ def run_fn(fn_args: FnArgs) -> None:
         run_dir=fn_args.model_run_dir,
         checkpoint_root=settings.get("checkpoint_root", fn_args.model_run_dir),
         code=settings.get("weights_code", ""),
+        serving_dir=settings.get("serving_dir"),
         class_names=settings["class_names"],
     )
 
@@ -92,6 +101,7 @@ def train_and_export(
     run_dir: str,
     checkpoint_root: str,
     code: str = "",
+    serving_dir: str | None = None,
     class_names: Sequence[str] = (),
 ) -> None:
     """Implements `run_fn` without TFX, in one process or as one of several.
@@ -105,11 +115,14 @@ def train_and_export(
       checkpoint_root: A training without `checkpoint_dir` gets a directory in here.
       code: Identifier of the code version; as with the images, a change starts
         training from scratch.
+      serving_dir: Where generators are pushed to, if anywhere. The trainings of its
+        versions are kept in `checkpoint_root`; the served one's may be started from.
       class_names: Names of the classes, if the examples have labels. Default: the
         labels' numbers.
 
     Raises:
-      ConfigError: If a setting is invalid, or `checkpoint_dir` holds another training.
+      ConfigError: If a setting is invalid, `checkpoint_dir` holds another training, or
+        that of the served version is not found.
       RunError: If training fails, or another process runs the same training.
     """
     images, classes = load_training_data(model, examples, class_names)
@@ -117,6 +130,11 @@ def train_and_export(
     settings = work_dirs.describe(
         model, config, images, code, len(classes), strategy.num_replicas_in_sync
     )
+    if config.starts_from_served:
+        assert serving_dir is not None
+        config, settings = retraining.settle(
+            config, settings, serving_dir, checkpoint_root
+        )
     if config.start_from:
         work_dirs.check_start(config.start_from, settings)
     root = pathlib.Path(config.checkpoint_dir or checkpoint_root)
@@ -135,13 +153,22 @@ def train_and_export(
         gan = loop.train(model, config, images, work_dir, classes)
         if not is_chief:
             return
-        export.export(gan.ema_generator, model.latent_dim, model_dir, classes)
+        # A directory that the user named does not say which training it holds.
+        name = work_dirs.name_of(settings) if config.checkpoint_dir else work_dir.name
+        export.export(
+            gan.ema_generator,
+            model.latent_dim,
+            model_dir,
+            classes,
+            training=(name, config.steps),
+        )
         run = pathlib.Path(run_dir)
         run.mkdir(parents=True, exist_ok=True)
         work_dirs.copy_content(work_dir, run)
         draw_results(run)
         if not config.checkpoint_dir:
-            work_dirs.mark_finished(work_dir)
+            kept = served.trainings(serving_dir) if serving_dir else ()
+            work_dirs.mark_finished(work_dir, kept)
 
 
 def load_training_data(

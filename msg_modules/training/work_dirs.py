@@ -8,7 +8,7 @@ import hashlib
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,8 @@ def describe(
       num_replicas: Number of replicas that share the global batch.
 
     Returns:
-      Section -> name -> value, as in `config.json`.
+      Section -> name -> value, as in `config.json`. Without a starting point if it is
+      the served version, which `retraining.settle` settles.
 
     Raises:
       ConfigError: If `train.start_from` has no checkpoint.
@@ -82,8 +83,9 @@ def describe(
     recipe["global_batch_size"] = train.batch_size * num_replicas
     if train.deterministic or not networks.sees_global_batch(model.network):
         recipe["replicas"] = num_replicas
-    if train.start_from:
-        recipe["start_from"] = starting_point.fingerprint(train.start_from)
+    recipe["start_from"] = train.start_directory and starting_point.fingerprint(
+        train.start_directory
+    )
     labels = examples.labels if num_classes else None
     images = {
         "number": len(examples),
@@ -101,6 +103,36 @@ def describe(
         "code": {"fingerprint": code},
     }
     return json.loads(json.dumps(settings))
+
+
+def with_start(settings: Settings, start: str | None) -> Settings:
+    """Replaces the starting point.
+
+    Args:
+      settings: The result of `describe`.
+      start: The result of `starting_point.fingerprint`; None to train from scratch.
+    """
+    return {**settings, "train": {**settings["train"], "start_from": start}}
+
+
+def holds(directory: pathlib.Path, settings: Settings) -> bool:
+    """Whether the name of a directory is one that `by_settings` gives."""
+    return directory.name.partition("-")[0] == name_of(settings)
+
+
+def starting_point_of(directory: pathlib.Path) -> str | None:
+    """Reads what the training in a directory started from.
+
+    Args:
+      directory: Work directory of a training, which `start_from` names.
+
+    Returns:
+      As for `with_start`.
+
+    Raises:
+      ConfigError: If its settings cannot be read.
+    """
+    return _read(directory, "train.start_from").get("train.start_from")
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray | None = None) -> str:
@@ -173,9 +205,10 @@ def by_settings(root: str, settings: Settings, steps: int) -> pathlib.Path:
     """
     name = name_of(settings)
     directory = pathlib.Path(root) / name
-    if max(_saved_steps(directory), default=0) > steps:
+    shorter = directory.with_name(f"{name}-{steps}")
+    if shorter.is_dir() or max(_saved_steps(directory), default=0) > steps:
         # A shorter training must not overwrite a longer one.
-        directory = directory.with_name(f"{name}-{steps}")
+        directory = shorter
     if not directory.exists():
         _name_unfinished(directory, settings)
     return directory
@@ -368,7 +401,7 @@ def copy_content(source: pathlib.Path, target: pathlib.Path) -> None:
             shutil.copy2(path, target / name)
 
 
-def mark_finished(directory: pathlib.Path) -> None:
+def mark_finished(directory: pathlib.Path, kept: Collection[str] = ()) -> None:
     """Marks a training as finished, and removes previously finished ones.
 
     Their models have been exported. This one stays, so that it can be extended.
@@ -376,8 +409,9 @@ def mark_finished(directory: pathlib.Path) -> None:
     Args:
       directory: The result of `by_settings`; a directory named by the user is never
         marked, and so never removed.
+      kept: Names of directories that stay as well.
     """
     (directory / _FINISHED).touch()
     for marker in directory.parent.glob(f"*/{_FINISHED}"):
-        if marker.parent != directory:
+        if marker.parent.name not in {directory.name, *kept}:
             shutil.rmtree(marker.parent, ignore_errors=True)

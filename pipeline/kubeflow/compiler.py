@@ -110,6 +110,8 @@ def compile_pipeline(
       ConfigError: If the schema file cannot be read.
     """
     pipeline = create_pipeline(config)
+    # A cache key knows neither what is served nor, here, whether the data has changed.
+    pipeline.enable_cache = not config.train.starts_from_served
     job = None
     if config.train.starts_job:
         job = _train_in_job(pipeline, config, kubeflow)

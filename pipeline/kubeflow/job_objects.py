@@ -63,6 +63,7 @@ KINDS = {
 def command(
     staging: str,
     checkpoint_root: str,
+    serving_dir: str,
     code: str,
     model: ModelConfig,
     train: TrainConfig,
@@ -74,6 +75,7 @@ def command(
       staging: Directory on the volume with the transformed examples in `examples/`;
         the chief writes to `output/`.
       checkpoint_root: Directory on the volume for checkpoints.
+      serving_dir: Directory on the volume that generators are pushed to.
       code: Identifies the version of the code.
       model: Network settings.
       train: Training settings.
@@ -86,6 +88,7 @@ def command(
         *("msg-gan", "train"),
         *("--examples", f"{staging}/examples", "--output", f"{staging}/output"),
         *("--checkpoints", checkpoint_root, "--code", code),
+        *("--serving-dir", serving_dir),
         *(["--class-names", *class_names] if class_names else []),
         *to_flags("model", model),
         *to_flags("train", train),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from msg_modules.common import console
 from msg_modules.common.errors import Interrupted, RunError
 from msg_modules.configs import ModelConfig, TrainConfig
-from msg_modules.training import work_dirs
+from msg_modules.training import retraining, work_dirs
 from msg_modules.training.run_fn import load_training_data, read_custom_config
 from pipeline.kubeflow import job_objects, job_pods, kubernetes_api
 from pipeline.kubeflow.configs import KubeflowConfig
@@ -62,6 +62,7 @@ def make_job(
     words = job_objects.command(
         str(_staging(kubeflow, name, attempt)),
         settings["checkpoint_root"],
+        settings["serving_dir"],
         settings["weights_code"],
         model,
         train,
@@ -94,18 +95,23 @@ def run_fn(fn_args: FnArgs) -> None:
     images, classes = load_training_data(
         model, fn_args.train_files, settings["class_names"]
     )
-    training = work_dirs.name_of(
-        work_dirs.describe(
-            model,
-            train,
-            images,
-            settings["weights_code"],
-            len(classes),
-            (train.workers or 1) * max(1, kubeflow.accelerator_count),
-        )
+    identity = work_dirs.describe(
+        model,
+        train,
+        images,
+        settings["weights_code"],
+        len(classes),
+        (train.workers or 1) * max(1, kubeflow.accelerator_count),
     )
+    if train.starts_from_served:
+        # The workers settle it, too: here, it is for the job's name.
+        _, identity = retraining.settle(
+            train, identity, settings["serving_dir"], settings["checkpoint_root"]
+        )
     attempt = uuid.uuid4().hex
-    job = make_job(training, model, train, settings, kubeflow, attempt)
+    job = make_job(
+        work_dirs.name_of(identity), model, train, settings, kubeflow, attempt
+    )
     name = job["metadata"]["name"]
     staging = _staging(kubeflow, name, attempt)
     jobs = kubernetes_api.Jobs(kubeflow.job_kind)

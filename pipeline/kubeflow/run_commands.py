@@ -15,7 +15,7 @@ import yaml
 
 from msg_modules.common import console, extras, field_types, files, signals
 from msg_modules.common.errors import MISFIT, ConfigError
-from msg_modules.configs import require
+from msg_modules.configs import TrainConfig, require
 from pipeline.kubeflow import kfp_client, waiting
 from pipeline.kubeflow.kfp_client import Connection
 
@@ -30,6 +30,11 @@ _CACHED = (
 _FINISHED = (
     "Every run reads the data and evaluates again. It trains and pushes only if the"
     " data has changed: a finished training with the same settings is reused."
+)
+_RETRAINS = (
+    "Every run reads the data. If it has changed, training goes on from the generator"
+    " that is served then, and the result is pushed if it is blessed. If it has not,"
+    " nothing is trained or pushed."
 )
 
 
@@ -146,7 +151,7 @@ class WaitArgs(RunArgs):
 def submit(argv: Sequence[str]) -> None:
     """Starts a run."""
     args = _parse(SubmitArgs, argv, "submit", "Starts a run of a compiled pipeline.")
-    name, parameters = _read_package(args.package, args.param)
+    name, parameters, _ = _read_package(args.package, args.param)
     client = kfp_client.connect(args.connection)
     with kfp_client.explained(args.connection.host):
         run = client.create_run_from_pipeline_package(
@@ -172,7 +177,7 @@ def schedule(argv: Sequence[str]) -> None:
         "schedule",
         "Starts runs of a compiled pipeline on a schedule.",
     )
-    name, parameters = _read_package(args.package, args.param)
+    name, parameters, retrains = _read_package(args.package, args.param)
     client = kfp_client.connect(args.connection)
     with kfp_client.explained(args.connection.host):
         experiment = client.create_experiment(
@@ -192,13 +197,14 @@ def schedule(argv: Sequence[str]) -> None:
             service_account=args.service_account,
         )
     console.say(f"Schedule {recurring.recurring_run_id}: {args.cron}")
-    console.say(_CACHED if args.cache else _FINISHED)
+    unless_retraining = _CACHED if args.cache else _FINISHED
+    console.say(_RETRAINS if retrains else unless_retraining)
 
 
 def upload(argv: Sequence[str]) -> None:
     """Uploads the pipeline, or a new version, so that it is listed in the UI."""
     args = _parse(UploadArgs, argv, "upload", "Uploads a compiled pipeline.")
-    name, _ = _read_package(args.package, ())
+    name, *_ = _read_package(args.package, ())
     client = kfp_client.connect(args.connection)
     with kfp_client.explained(args.connection.host):
         pipeline_id = client.get_pipeline_id(name)
@@ -244,8 +250,12 @@ def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any
 
 def _read_package(
     path: pathlib.Path, given: Sequence[str]
-) -> tuple[str, dict[str, Any]]:
-    """Returns the pipeline's name and the runtime parameters with their types.
+) -> tuple[str, dict[str, Any], bool]:
+    """Reads a compiled pipeline.
+
+    Returns:
+      The pipeline's name, the runtime parameters with their types, and whether training
+      starts from the served generator.
 
     Raises:
       ConfigError: If the file is not a compiled pipeline, or a parameter is invalid.
@@ -270,7 +280,17 @@ def _read_package(
             f"package is {str(path)!r}, which is not a compiled pipeline; write it with"
             f" `{_PROG} compile`."
         ) from e
-    return name, dict(_parameter(entry, known) for entry in given)
+    parameters = dict(_parameter(entry, known) for entry in given)
+    return name, parameters, _starts_from_served(spec)
+
+
+def _starts_from_served(spec: dict[str, Any]) -> bool:
+    try:
+        trainer = spec["root"]["dag"]["tasks"]["Trainer"]["inputs"]["parameters"]
+        settings = json.loads(trainer["custom_config"]["runtimeValue"]["constant"])
+        return TrainConfig(**settings["train"]).starts_from_served
+    except MISFIT:  # Another pipeline, or one of another version.
+        return False
 
 
 def _parameter(entry: str, known: dict[str, Any]) -> tuple[str, Any]:

@@ -45,6 +45,7 @@ _TARGETS: dict[str, tuple[Path, ...]] = {
     "serving_dir": (
         ("Pusher", "push_destination", "filesystem", "base_directory"),
         ("GanEvaluator", "serving_dir"),
+        ("Trainer", "custom_config", "serving_dir"),
     ),
 }
 

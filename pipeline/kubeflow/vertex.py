@@ -33,7 +33,7 @@ def check(config: PipelineConfig, kubeflow: KubeflowConfig) -> None:
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
-        ("train.start_from", config.train.start_from),
+        ("train.start_from", config.train.start_directory),
         ("data.data_dir", config.data.data_dir),
         ("data.folder", config.data.folder),
     ):
@@ -86,6 +86,7 @@ def mount(config: PipelineConfig) -> PipelineConfig:
     Args:
       config: A config that passed `check`.
     """
+    start = config.train.start_directory
     return dataclasses.replace(
         config,
         pipeline_root=_mounted(config.pipeline_root),
@@ -97,7 +98,7 @@ def mount(config: PipelineConfig) -> PipelineConfig:
             config.train,
             checkpoint_dir=config.train.checkpoint_dir
             and _mounted(config.train.checkpoint_dir),
-            start_from=config.train.start_from and _mounted(config.train.start_from),
+            start_from=_mounted(start) if start else config.train.start_from,
         ),
     )
 

@@ -14,7 +14,7 @@ from msg_modules.common import console, locks, outcome, signals
 from msg_modules.common.errors import ConfigError, RunError, explain
 from msg_modules.configs import require
 from msg_modules.generator import version_directories
-from msg_modules.training import cluster, starting_point
+from msg_modules.training import cluster, served, starting_point
 from pipeline import flags
 from pipeline.configs import PipelineConfig
 
@@ -53,8 +53,7 @@ def _main(argv: Sequence[str]) -> None:
     _check_local(args.config)
     config = _absolute(args.config)
     _check_alone(config)
-    if config.train.start_from:
-        starting_point.find(config.train.start_from)
+    _check_start(config)
     _make_writable(config)
     in_use = (
         f"Another run is using {config.pipeline_root!r}; wait for it to finish, or"
@@ -76,6 +75,14 @@ def _check_alone(config: PipelineConfig) -> None:
         )
 
 
+def _check_start(config: PipelineConfig) -> None:
+    """Looks for the weights to start from, before the images are ingested."""
+    if config.train.starts_from_served:
+        served.find(str(config.serving_path), str(config.checkpoint_path))
+    elif config.train.start_from:
+        starting_point.find(config.train.start_from)
+
+
 def _check_local(config: PipelineConfig) -> None:
     """Rejects paths that libraries would take for something else.
 
@@ -86,7 +93,7 @@ def _check_local(config: PipelineConfig) -> None:
         ("pipeline_root", config.pipeline_root),
         ("serving_dir", config.serving_dir),
         ("train.checkpoint_dir", config.train.checkpoint_dir),
-        ("train.start_from", config.train.start_from),
+        ("train.start_from", config.train.start_directory),
     ):
         require(
             path is None or "://" not in path,
@@ -116,7 +123,8 @@ def _absolute(config: PipelineConfig) -> PipelineConfig:
         train=dataclasses.replace(
             config.train,
             checkpoint_dir=_absolute_path(config.train.checkpoint_dir),
-            start_from=_absolute_path(config.train.start_from),
+            start_from=_absolute_path(config.train.start_directory)
+            or config.train.start_from,
         ),
     )
 

@@ -38,12 +38,12 @@ class Push:
         (exported / "saved_model.pb").write_text("graph")
         self.use("model", weights)
 
-    def export(self, seed: int) -> Generator:
-        """Exports a generator that is not trained, to be pushed with `use`."""
+    def export(self, seed: int, name: str = "") -> Generator:
+        """Exports a generator, as if it were trained, to be pushed with `use`."""
         keras.utils.set_random_seed(seed)
         network, _ = networks.build("compact", 8, FASHION)
-        exported = self.directory / f"exported-{seed}" / "Format-Serving"
-        export.export(network, 8, str(exported))
+        exported = self.directory / (name or f"exported-{seed}") / "Format-Serving"
+        export.export(network, 8, str(exported), training=(f"training{seed}", 4))
         return load_generator(exported)
 
     def use(self, name: str, weights: str = "") -> None:
@@ -207,6 +207,45 @@ def test_a_server_follows_rollbacks_and_the_next_push(push: Push) -> None:
     assert f"Switched from version {versions[1]} to {versions[0]}" in output
     assert "Traceback" not in output
     assert "Still serving" not in output
+
+
+@pytest.mark.slow
+def test_a_generator_that_is_exported_and_judged_again_is_not_pushed_again(
+    push: Push, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> tuple[str, str]:
+        capsys.readouterr()
+        version = push.run().get_string_custom_property("pushed_version")
+        return version, capsys.readouterr().out
+
+    def versions() -> list[str]:
+        return sorted(path.parent.name for path in push.serving.glob("*/README.md"))
+
+    for name, seed in (("first", 0), ("second", 1), ("again", 1)):
+        push.export(seed, name)
+    for name in ("first", "second"):
+        push.use(name, name)
+        run()
+    first, second = versions()
+
+    push.use("again", "again")
+    version, said = run()
+    assert version == second
+    assert "served already" in said
+    assert versions() == [first, second]
+
+    # Nor does a recurring run undo a rollback.
+    assert cli.main(["rollback", "--serving-dir", str(push.serving)]) == 0
+    version, said = run()
+    assert version == second
+    assert f"rollback --to {second}" in said
+    assert versions() == [first]
+
+    # A damaged version is no reason not to push.
+    (data,) = push.serving.glob(f".rolled_back/{second}/variables/*.data*")
+    data.write_bytes(data.read_bytes()[:-9])
+    version, _ = run()
+    assert versions() == [first, version]
 
 
 def test_what_is_not_blessed_is_not_pushed(push: Push) -> None:

@@ -175,6 +175,35 @@ def _children(pid: int, name: str) -> set[str]:
     return found
 
 
+def test_a_recurring_run_trains_on_from_the_served_version_if_something_is_new(
+    cluster: Cluster, flags: list[str], volume: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "pipeline.yaml"
+    start = ["--train.start-from", "served"]
+    assert command.main([*flags, *start, "--output", str(path)]) == 0
+    # The cache does not know what is served.
+    assert "enableCache: true" not in path.read_text()
+    recurring = cluster.with_package(path)
+    (served,) = (volume / "serving").iterdir()
+    ended = {}
+    for step in ("Trainer", "GanEvaluator", "Pusher"):
+        ended[step] = recurring.run(step)
+        assert ended[step].status == 0, ended[step].output
+    assert f"nothing new since version {served.name}" in ended["Trainer"].output
+    assert f"served already, as version {served.name}" in ended["Pusher"].output
+    assert list((volume / "serving").iterdir()) == [served]
+
+    recurring.parameters = {"batch_size": 4}
+    changed = recurring.run("Trainer")
+    assert changed.status == 0, changed.output
+    assert f"training on from version {served.name}" in changed.output
+    assert "starting from the weights of step 4" in changed.output
+    # With another serving directory, nothing is served.
+    recurring.parameters = {"serving_dir": str(volume / "empty")}
+    anew = recurring.run("Trainer")
+    assert "no version is served" in anew.output
+
+
 def test_a_stopped_training_goes_on_in_another_pod(cluster: Cluster) -> None:
     cluster.parameters = {"train_steps": 100_000, "seed": 5}
     request = cluster.prepare("Trainer")

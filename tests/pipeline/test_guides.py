@@ -16,7 +16,7 @@ from pipeline import flags
 from pipeline.kubeflow.command import main
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-GUIDES = ("kubeflow.md", "beam.md", "data.md")
+GUIDES = ("kubeflow.md", "beam.md", "data.md", "retraining.md")
 PLACEHOLDERS = ("BUCKET", "PROJECT", "REGION", "REGISTRY", "REPOSITORY")
 # Programs of others, which are not here.
 OTHERS = {"curl", "docker", "export", "kind", "kubectl"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pathlib
 import re
@@ -322,6 +323,23 @@ def test_schedule(
     shown = capsys.readouterr().out
     assert "answered from the cache" not in shown
     assert "only if the data has changed" in shown
+
+
+def test_a_schedule_that_retrains_says_so(
+    server: Kubeflow, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"train": {"start_from": "served", "batch_size": 8}}
+    constant = {"runtimeValue": {"constant": json.dumps(settings)}}
+    trainer = {"inputs": {"parameters": {"custom_config": constant}}}
+    root = {**SPEC["root"], "dag": {"tasks": {"Trainer": trainer}}}
+    package = tmp_path / "pipeline.yaml"
+    package.write_text(yaml.safe_dump({**SPEC, "root": root}))
+    words = ["schedule", "--host", server.url, "--package", str(package)]
+    for flags in ([], ["--no-cache"]):
+        assert command.main([*words, *flags]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "training goes on from the generator that is served" in shown
+        assert "answered from the cache" not in shown
 
 
 def test_upload_makes_a_pipeline_and_then_a_version(
