@@ -42,7 +42,7 @@ class Site:
     def train(self, settings: Any, step: int = 10) -> pathlib.Path:
         """What a finished training leaves."""
         directory = work_dirs.by_settings(str(self.checkpoints), settings, step)
-        (directory / "checkpoints").mkdir(exist_ok=True)
+        (directory / "checkpoints").mkdir(parents=True, exist_ok=True)
         checkpoint = directory / "checkpoints" / f"ckpt-{step}.index"
         checkpoint.write_text(work_dirs.name_of(settings))
         work_dirs.mark_finished(directory, served.trainings(str(self.serving)))
