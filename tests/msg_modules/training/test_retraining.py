@@ -42,10 +42,11 @@ class Site:
     def train(self, settings: Any, step: int = 10) -> pathlib.Path:
         """What a finished training leaves."""
         directory = work_dirs.by_settings(str(self.checkpoints), settings, step)
-        (directory / "checkpoints").mkdir(parents=True, exist_ok=True)
-        checkpoint = directory / "checkpoints" / f"ckpt-{step}.index"
-        checkpoint.write_text(work_dirs.name_of(settings))
-        work_dirs.mark_finished(directory, served.trainings(str(self.serving)))
+        with work_dirs.opened(directory, settings):
+            (directory / "checkpoints").mkdir(exist_ok=True)
+            checkpoint = directory / "checkpoints" / f"ckpt-{step}.index"
+            checkpoint.write_text(work_dirs.name_of(settings))
+            work_dirs.mark_finished(directory, served.trainings(str(self.serving)))
         return directory
 
     def push(self, directory: pathlib.Path, version: int, step: int = 10) -> None:
