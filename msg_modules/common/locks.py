@@ -1,4 +1,4 @@
-"""Locks against a second process in the same directory."""
+"""Locks against a second process that would write the same files."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ import filelock
 from msg_modules.common import console
 from msg_modules.common.errors import RunError
 
-_NAME = ".lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
-def exclusive(directory: pathlib.Path, error: str) -> Iterator[None]:
+def exclusive(path: pathlib.Path, error: str) -> Iterator[None]:
     """Keeps other processes out of a block of code, also those on other machines.
 
     The operating system releases the lock when the process ends, however it ends.
 
     Args:
-      directory: The directory to lock; it must exist.
+      path: The lock file; its directory must exist.
       error: What to say if another process is in the block.
 
     Raises:
       RunError: If another process is in the block.
     """
-    lock = filelock.FileLock(directory / _NAME)
+    lock = filelock.FileLock(path)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout as e:
@@ -38,7 +37,7 @@ def exclusive(directory: pathlib.Path, error: str) -> Iterator[None]:
         if e.errno not in _NO_LOCKS:
             raise
         console.warn(
-            f"The file system of {str(directory)!r} has no locks ({e.strerror}); make"
+            f"The file system of {str(path.parent)!r} has no locks ({e.strerror}); make"
             " sure that no other process uses this directory."
         )
     try:

@@ -31,6 +31,7 @@ _CONTENT = (
 )
 _CONFIG = "config.json"
 _FINISHED = "finished"
+_LOCK = ".training.lock"
 # Settings that may change when a training is resumed.
 _NOT_HYPERPARAMETERS = (
     "steps",
@@ -382,7 +383,7 @@ def opened(directory: pathlib.Path, settings: Settings) -> Iterator[None]:
         f"Another process is training in {str(directory)!r}; wait for it to finish, or"
         " use another --train.checkpoint-dir."
     )
-    with locks.exclusive(directory, in_use):
+    with locks.exclusive(directory / _LOCK, in_use):
         # A resumed training, or one in a directory named by the user, must not be
         # removed.
         (directory / _FINISHED).unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def _main(argv: Sequence[str]) -> None:
         " choose another --pipeline-root."
     )
     with (
-        locks.exclusive(pathlib.Path(config.pipeline_root), in_use),
+        locks.exclusive(pathlib.Path(config.pipeline_root) / ".lock", in_use),
         signals.caught(signals.RESUME),
     ):
         _run(config)

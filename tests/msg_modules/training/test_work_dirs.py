@@ -174,7 +174,7 @@ def test_two_processes_do_not_train_in_one_directory(tmp_path: pathlib.Path):
             "with locks.exclusive(pathlib.Path(sys.argv[1]), ''):\n"
             "    print('held', flush=True)\n"
             "    sys.stdin.read()",
-            str(directory),
+            str(directory / ".training.lock"),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
