@@ -36,13 +36,15 @@ _DEFAULT_SCHEMA = pathlib.Path(__file__).with_name("schema.pbtxt")
 _WEIGHTS_CODE = ("msg_modules.data", "msg_modules.gan")
 
 
-def create_pipeline(config: PipelineConfig) -> Pipeline:
+def create_pipeline(config: PipelineConfig, start: str | None = None) -> Pipeline:
     """Creates the pipeline.
 
     What the config leaves open of the data, TfdsExampleGen settles.
 
     Args:
       config: All settings.
+      start: Identifies the weights to start from, for the cache
+        (`starting_point_of`).
 
     Returns:
       The pipeline, ready for a runner.
@@ -91,7 +93,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
             "checkpoint_root": str(config.checkpoint_path.absolute()),
             "serving_dir": str(config.serving_path.absolute()),
             "weights_code": fingerprint.hash_packages(*_WEIGHTS_CODE),
-            "starting_point": _starting_point(config),
+            "starting_point": start,
         },
     ).with_id("Trainer")
     classifier_trainer = ClassifierTrainer(
@@ -154,8 +156,12 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
     )
 
 
-def _starting_point(config: PipelineConfig) -> str | None:
-    """A hash of the weights to start from, for the cache, if they are here."""
+def starting_point_of(config: PipelineConfig) -> str | None:
+    """Hashes the weights to start from, if they are on this machine.
+
+    Raises:
+      ConfigError: As `served.find`.
+    """
     if config.train.starts_from_served:
         found = served.find(str(config.serving_path), str(config.checkpoint_path))
         return found.fingerprint if found else None

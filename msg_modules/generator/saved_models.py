@@ -7,7 +7,14 @@ import pathlib
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import (
+    fingerprint_pb2,
+    meta_graph_pb2,
+    saved_model_pb2,
+)
+
+# There is no public function that calculates a checksum anew.
+from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
 from msg_modules.common.errors import ConfigError
 from msg_modules.generator.version_directories import CARD_FILE
@@ -53,18 +60,26 @@ def check_graph(version: pathlib.Path) -> None:
     TensorFlow checks the weights when it loads them, but not the graph.
 
     Args:
-      version: A version directory. One without a checksum is not checked.
+      version: A version directory. It is not checked without a checksum, or if another
+        version of TensorFlow has saved it, since they calculate it differently.
 
     Raises:
       CorruptModel: If the graph has changed since it was saved.
     """
+    writer = read_meta_graph(version).meta_info_def.tensorflow_version
     try:
         saved = tf.saved_model.experimental.read_fingerprint(str(version))
     except FileNotFoundError:
         return
-    graph = (version / "saved_model.pb").read_bytes()
-    (checksum,) = tf.fingerprint([graph]).numpy()
-    if saved.saved_model_checksum != int.from_bytes(checksum.tobytes(), "little"):
+    if writer != tf.__version__:
+        return
+    try:
+        anew = fingerprint_pb2.FingerprintDef.FromString(
+            fingerprinting.CreateFingerprintDef(str(version))
+        )
+    except fingerprinting.FingerprintException as e:
+        raise CorruptModel(version, str(e)) from e
+    if saved.saved_model_checksum != anew.saved_model_checksum:
         raise CorruptModel(version, "saved_model.pb does not match fingerprint.pb")
 
 

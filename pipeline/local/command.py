@@ -168,7 +168,7 @@ def _run(config: PipelineConfig) -> None:
     from msg_modules.runs import database, results
     from msg_modules.training.distribution import configure_devices
     from pipeline.local import runner
-    from pipeline.pipeline import create_pipeline
+    from pipeline.pipeline import create_pipeline, starting_point_of
 
     console.say(f"Loading TensorFlow and TFX: done ({time.monotonic() - start:.1f} s)")
     database.check(config.metadata_path)
@@ -181,7 +181,8 @@ def _run(config: PipelineConfig) -> None:
         console.warn(warning)
     console.say(f"Dataset {data.dataset}, pipeline root {config.pipeline_root}")
     try:
-        runner.LocalDagRunner().run(create_pipeline(config))
+        start_from = starting_point_of(config)
+        runner.LocalDagRunner().run(create_pipeline(config, start_from))
     except runner.ComponentFailed as failure:
         signals.check(failure.component)
         reason = explain(

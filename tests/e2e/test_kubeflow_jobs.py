@@ -133,6 +133,7 @@ def step(
                 custom_config={
                     **settings,
                     "checkpoint_root": str(tmp_path / "volume" / "checkpoints"),
+                    "serving_dir": str(tmp_path / "volume" / "serving"),
                     "weights_code": "0",
                     # As it comes out of JSON.
                     "kubeflow": json.loads(json.dumps(dataclasses.asdict(config))),

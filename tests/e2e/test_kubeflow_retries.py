@@ -60,7 +60,9 @@ def _train(cluster: Cluster, stop: bool) -> pathlib.Path:
     ended = cluster.finish("Trainer", request)
     assert ended.status == 0, ended.output
     assert ("resuming from step" in ended.output) == stop
-    return cluster.stored("Trainer", "model").parent
+    run, model = (cluster.stored("Trainer", key) for key in ("model_run", "model"))
+    assert run.parent == model.parent
+    return model.parent
 
 
 def _logged(run: pathlib.Path) -> list[int]:

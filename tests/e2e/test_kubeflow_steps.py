@@ -184,24 +184,29 @@ def test_a_recurring_run_trains_on_from_the_served_version_if_something_is_new(
     # The cache does not know what is served.
     assert "enableCache: true" not in path.read_text()
     recurring = cluster.with_package(path)
-    (served,) = (volume / "serving").iterdir()
-    ended = {}
-    for step in ("Trainer", "GanEvaluator", "Pusher"):
-        ended[step] = recurring.run(step)
-        assert ended[step].status == 0, ended[step].output
-    assert f"nothing new since version {served.name}" in ended["Trainer"].output
-    assert f"served already, as version {served.name}" in ended["Pusher"].output
-    assert list((volume / "serving").iterdir()) == [served]
+    serving = volume / "recurring"
+    same = {"serving_dir": str(serving), "seed": 9}
 
-    recurring.parameters = {"batch_size": 4}
-    changed = recurring.run("Trainer")
-    assert changed.status == 0, changed.output
-    assert f"training on from version {served.name}" in changed.output
-    assert "starting from the weights of step 4" in changed.output
-    # With another serving directory, nothing is served.
-    recurring.parameters = {"serving_dir": str(volume / "empty")}
-    anew = recurring.run("Trainer")
-    assert "no version is served" in anew.output
+    def run(parameters: dict[str, object], *steps: str) -> str:
+        recurring.parameters = parameters
+        output = ""
+        for step in steps:
+            ended = recurring.run(step)
+            assert ended.status == 0, ended.output
+            output += ended.output
+        return output
+
+    learning = ("Trainer", "GanEvaluator", "Pusher")
+    assert "no version is served" in run(same, *learning)
+    (served,) = serving.iterdir()
+    output = run(same, *learning)
+    assert f"nothing new since version {served.name}" in output
+    assert f"served already, as version {served.name}" in output
+    assert list(serving.iterdir()) == [served]
+
+    output = run({**same, "batch_size": 4}, "Trainer")
+    assert f"training on from version {served.name}" in output
+    assert "starting from the weights of step 4" in output
 
 
 def test_a_stopped_training_goes_on_in_another_pod(cluster: Cluster) -> None:

@@ -2,7 +2,8 @@
 
 After backend/src/v2/driver and backend/src/v2/component/launcher_v2.go of
 kubeflow/pipelines, and as harsh: a step finds nothing but its inputs, inputs have no
-type, and there is an output `executor-logs` that nobody declared.
+type, there is an output `executor-logs` that nobody declared, and each declared output
+must be there. Artifacts with a URI go through a real S3 server.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import object_store
 import tensorflow as tf
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 _REPOSITORY = pathlib.Path(__file__).parents[2]
-_SCHEMES = {"minio://": "minio", "s3://": "s3", "gs://": "gcs"}
-
 Json = dict[str, Any]
 
 
@@ -114,18 +115,19 @@ class Cluster:
 
         Args:
           package: What `compile` wrote.
-          directory: Holds the object store and the pods' disks.
+          directory: Holds the pods' disks, and what `stored` returns.
           pipeline_root: A URI, or a directory that all pods share.
           server: Starts the processes.
           parameters: Runtime parameters.
         """
-        self._store = directory / "store"
+        self._stored = directory / "stored"
         self._disk = directory / "disk"
         self._root = pipeline_root
         self._server = server
         self.parameters = dict(parameters or {})
         self._log = directory / "no.log"
         self._ids = itertools.count(1)
+        self._run = uuid.uuid4().hex
         self.artifacts: dict[str, dict[str, Json]] = {}
         self._load(package)
         directory.mkdir(parents=True, exist_ok=True)
@@ -168,7 +170,9 @@ class Cluster:
         request = self.request(task)
         shutil.rmtree(self._disk, ignore_errors=True)
         for entry in request["inputs"]["artifacts"].values():
-            self._copy(entry["artifacts"][0]["uri"], self._store, self._disk)
+            uri = entry["artifacts"][0]["uri"]
+            if object_store.is_uri(uri):
+                object_store.download(uri, self.local_path(uri))
         for entry in request["outputs"]["artifacts"].values():
             path = self.local_path(entry["artifacts"][0]["uri"])
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +217,7 @@ class Cluster:
         component = self._spec["components"][task]
         outputs = component.get("outputDefinitions", {}).get("artifacts", {})
         logs = {"artifactType": {"schemaTitle": "system.Artifact"}}
-        task_root = f"{self._root}/msg-gan/run/{task}/{next(self._ids)}"
+        task_root = f"{self._root}/msg-gan/{self._run}/{task}/{next(self._ids)}"
         return {
             "inputs": {
                 "parameterValues": {
@@ -273,28 +277,27 @@ class Cluster:
                 uri = more.get("uri", artifact["uri"])
                 assert uri == artifact["uri"], f"{task} moved {key} to {uri}"
                 artifact = {**artifact, "metadata": more.get("metadata", {})}
-            self._copy(artifact["uri"], self._disk, self._store)
+            path = self.local_path(artifact["uri"])
+            # The launcher without ML Metadata refuses an output that is not there.
+            assert path.exists() or key == "executor-logs", f"{task} has left no {key}"
+            if object_store.is_uri(artifact["uri"]):
+                object_store.upload(path, artifact["uri"])
             self.artifacts[task][key] = artifact
 
     def local_path(self, uri: str) -> pathlib.Path:
         """Where a pod finds the content of a URI."""
-        return self._path(uri, self._disk)
-
-    def stored(self, task: str, key: str) -> pathlib.Path:
-        """Where the object store keeps an output of a step."""
-        return self._path(self.artifacts[task][key]["uri"], self._store)
-
-    def _path(self, uri: str, root: pathlib.Path) -> pathlib.Path:
-        for scheme, directory in _SCHEMES.items():
-            if uri.startswith(scheme):
-                return root / directory / uri.removeprefix(scheme)
+        if object_store.is_uri(uri):
+            return object_store.local_path(uri, self._disk)
         return pathlib.Path(uri)
 
-    def _copy(self, uri: str, source: pathlib.Path, target: pathlib.Path) -> None:
-        """Copies an artifact, if it is not where all pods see it."""
-        there, here = self._path(uri, source), self._path(uri, target)
-        if there != here and there.exists():
-            shutil.copytree(there, here)
+    def stored(self, task: str, key: str) -> pathlib.Path:
+        """An output of a step, fetched from the object store if it is there."""
+        uri = self.artifacts[task][key]["uri"]
+        if not object_store.is_uri(uri):
+            return pathlib.Path(uri)
+        path = object_store.local_path(uri, self._stored)
+        object_store.download(uri, path)
+        return path
 
 
 def records(directory: pathlib.Path) -> list[bytes]:
