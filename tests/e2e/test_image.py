@@ -70,7 +70,9 @@ def test_a_step_of_another_tfx_names_both(
     containers: Containers, package: pathlib.Path, pods: pathlib.Path
 ) -> None:
     compiled = importlib.metadata.version("tfx")
-    ended = Cluster(package, pods, "minio://bucket/root", containers).run("SchemaGen")
+    ended = Cluster(package, pods, "minio://bucket/root", containers).run(
+        "TfdsExampleGen"
+    )
     if ended.status == 0:
         pytest.skip(f"the image has TFX {compiled} as well")
     *_, last = ended.output.splitlines()
