@@ -171,7 +171,9 @@ def test_damaged_file_of_an_earlier_step(
     assert "ExampleValidator failed" in pipeline.run(capsys, *stopped).error
     (path,) = tmp_path.glob("TfdsExampleGen/examples/*/Split-train/*")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    run = pipeline.run(capsys)
+    # Or else they are a cache hit.
+    shutil.rmtree(tmp_path / "StatisticsGen")
+    run = pipeline.run(capsys, *stopped)
     assert run.status == 1
     (line,) = run.error.splitlines()
     assert line.startswith("error: StatisticsGen failed: ")
