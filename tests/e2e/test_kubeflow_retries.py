@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from kfp_emulation import Cluster, StepServer, records
+from kfp_emulation import TASK_API, Cluster, StepServer, records
 
 from msg_modules.generator import sampling
 from msg_modules.training import reporting
@@ -22,6 +22,12 @@ from msg_modules.training import reporting
 pytestmark = pytest.mark.slow
 
 STEPS = 200
+
+
+@pytest.fixture
+def cluster(ended_run: Cluster) -> Cluster:
+    """A run that goes on without ML Metadata, to try some steps with objects there."""
+    return ended_run.copied(TASK_API)
 
 
 def _outputs(cluster: Cluster, request: dict[str, Any]) -> list[pathlib.Path]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 import tensorflow as tf
 import yaml
-from kfp_emulation import Cluster, StepServer, records
+from kfp_emulation import TASK_API, Cluster, StepServer, records
 from local_pipeline import COMPONENTS
 
 from pipeline.kubeflow import command
@@ -118,7 +118,7 @@ def test_a_step_that_is_not_what_was_compiled_names_both(
     assert "compile" in last
 
 
-def test_with_a_shared_directory_all_steps_run_and_push(
+def test_with_a_shared_directory_and_without_ml_metadata_all_steps_run_and_push(
     package: pathlib.Path,
     server: StepServer,
     volume: pathlib.Path,
@@ -132,6 +132,7 @@ def test_with_a_shared_directory_all_steps_run_and_push(
         str(mounted / "artifacts"),
         server,
         {"train_steps": 2, "batch_size": 4, "serving_dir": str(serving)},
+        TASK_API,
     )
     cluster.run_all()
     (version,) = serving.iterdir()

@@ -1,9 +1,25 @@
 """What Kubeflow Pipelines v2 does for each step of a compiled pipeline, on one machine.
 
 After backend/src/v2/driver and backend/src/v2/component/launcher_v2.go of
-kubeflow/pipelines, and as harsh: a step finds nothing but its inputs, inputs have no
-type, there is an output `executor-logs` that nobody declared, and each declared output
-must be there. Artifacts with a URI go through a real S3 server.
+kubeflow/pipelines, and as harsh: a step finds nothing but its inputs, and there is an
+output `executor-logs` that nobody declared. Artifacts on `minio://` and `s3://` are
+objects of a real S3 server.
+
+There are two generations of both programs, which differ in what a step sees; see
+`Generation`. In both, a step can rely on this:
+
+- `{{$}}` is the ExecutorInput, with one artifact per key. Its numbers are doubles.
+- An input has its URI, and the files that its producer has left at the local path of
+  that URI: `/minio/...`, `/s3/...` or `/gcs/...`. An empty directory is lost. Its type
+  and name are not those that the pipeline has declared.
+- An input's metadata has what its producer has told, and perhaps more.
+- Of an output, the parent of its local path exists. What is there afterwards is
+  uploaded if the step exits with status 0; after any other status, only its log is.
+  The step has to leave something there, as one of the generations insists on it.
+- The ExecutorOutput sets metadata, none of which may be null; ML Metadata gives lists
+  and structs back inside another one. Its types and names are ignored. It must be at
+  `outputFile`.
+- `KFP_POD_NAME` and `KFP_POD_UID` are set.
 """
 
 from __future__ import annotations
@@ -29,7 +45,53 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 _REPOSITORY = pathlib.Path(__file__).parents[2]
+
 Json = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Generation:
+    """What a step of one generation of KFP sees, and another does not.
+
+    Attributes:
+      keeps_types: Whether inputs have the type that their producer has declared.
+      names_are_ids: Whether the name of an input is a number that no other artifact
+        has. If not, it is the key of the output that it was, which several inputs may
+        have in common, and it has an `artifactId` as well.
+      added_metadata: What it adds to the metadata of every artifact.
+    """
+
+    keeps_types: bool
+    names_are_ids: bool
+    added_metadata: Json
+
+    def as_input(self, artifact: Json, number: int) -> Json:
+        """An output of a step, as the driver gives it to another one."""
+        kind = artifact["type"]
+        title = kind.get("schemaTitle") or kind.get("instanceSchema")
+        metadata = {**artifact["metadata"], **self.added_metadata}
+        return {
+            "name": str(number) if self.names_are_ids else artifact["name"],
+            "uri": artifact["uri"],
+            "type": {"schemaTitle": title}
+            if self.keeps_types
+            else {"instanceSchema": ""},
+            **({} if self.names_are_ids else {"artifactId": str(uuid.uuid4())}),
+            **({"metadata": metadata} if metadata else {}),
+        }
+
+
+# Released KFP up to 2.17, which stores artifacts in ML Metadata.
+ML_METADATA = Generation(
+    keeps_types=False,
+    names_are_ids=True,
+    added_metadata={
+        "display_name": "an artifact",
+        "store_session_info": '{"Provider":"minio","Params":{"fromEnv":"false"}}',
+    },
+)
+# KFP's branch `mlmd-removal`, whose API server stores them.
+TASK_API = Generation(keeps_types=True, names_are_ids=False, added_metadata={})
 
 
 class Starter(Protocol):
@@ -110,6 +172,7 @@ class Cluster:
         pipeline_root: str,
         server: Starter,
         parameters: Json | None = None,
+        generation: Generation = ML_METADATA,
     ):
         """Begins a run.
 
@@ -119,10 +182,12 @@ class Cluster:
           pipeline_root: A URI, or a directory that all pods share.
           server: Starts the processes.
           parameters: Runtime parameters.
+          generation: Of KFP.
         """
         self._stored = directory / "stored"
         self._disk = directory / "disk"
         self._root = pipeline_root
+        self._generation = generation
         self._server = server
         self.parameters = dict(parameters or {})
         self._log = directory / "no.log"
@@ -139,9 +204,10 @@ class Cluster:
         self.tasks = list(graphlib.TopologicalSorter(order).static_order())
         self._dag = dag
 
-    def copied(self) -> Cluster:
+    def copied(self, generation: Generation | None = None) -> Cluster:
         """A run that goes on from here, and of which this one does not know."""
         other = copy.copy(self)
+        other._generation = generation or self._generation
         other.artifacts = dict(self.artifacts)
         other.parameters = dict(self.parameters)
         return other
@@ -188,7 +254,11 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"KFP_LOCAL_ROOT": str(self._disk)}
+        return {
+            "KFP_LOCAL_ROOT": str(self._disk),
+            "KFP_POD_NAME": "pod",
+            "KFP_POD_UID": "00000000-0000-0000-0000-000000000000",
+        }
 
     def start(self, task: str, request: Json, module: str | None = None) -> int:
         """Starts the step's process; its id."""
@@ -257,11 +327,7 @@ class Cluster:
 
     def _input(self, source: Json) -> Json:
         artifact = self.artifacts[source["producerTask"]][source["outputArtifactKey"]]
-        return {
-            **artifact,
-            "name": str(next(self._ids)),
-            "type": {"instanceSchema": ""},
-        }
+        return self._generation.as_input(artifact, next(self._ids))
 
     def publish(self, task: str, request: Json) -> None:
         """Uploads the outputs, with what the step says of them."""
@@ -270,19 +336,21 @@ class Cluster:
             # Strictly: a field that it does not know is an error.
             json_format.Parse(file.read_text(), pipeline_spec_pb2.ExecutorOutput())
         ).get("artifacts", {})
+        (logs,) = request["outputs"]["artifacts"]["executor-logs"]["artifacts"]
+        self.local_path(logs["uri"]).write_text(self.output)
         self.artifacts[task] = {}
         for key, entry in request["outputs"]["artifacts"].items():
             (artifact,) = entry["artifacts"]
-            for more in told.get(key, {}).get("artifacts", [{}]):
-                uri = more.get("uri", artifact["uri"])
-                assert uri == artifact["uri"], f"{task} moved {key} to {uri}"
-                artifact = {**artifact, "metadata": more.get("metadata", {})}
-            path = self.local_path(artifact["uri"])
+            (more,) = told.get(key, {}).get("artifacts", [{}])
+            uri, metadata = more.get("uri", artifact["uri"]), more.get("metadata", {})
+            assert uri == artifact["uri"], f"{task} moved {key} to {uri}"
+            assert None not in metadata.values(), f"{task} told {metadata} of {key}"
+            path = self.local_path(uri)
             # The launcher without ML Metadata refuses an output that is not there.
-            assert path.exists() or key == "executor-logs", f"{task} has left no {key}"
-            if object_store.is_uri(artifact["uri"]):
-                object_store.upload(path, artifact["uri"])
-            self.artifacts[task][key] = artifact
+            assert path.exists(), f"{task} has left no {key}"
+            if object_store.is_uri(uri):
+                object_store.upload(path, uri)
+            self.artifacts[task][key] = {**artifact, "metadata": metadata}
 
     def local_path(self, uri: str) -> pathlib.Path:
         """Where a pod finds the content of a URI."""

@@ -226,6 +226,17 @@ def test_an_artifact_at_a_path_of_its_own(minio_step: Step) -> None:
     assert minio_step.told["metadata"]["source"] == artifact["uri"]
 
 
+def test_an_input_as_kfp_without_ml_metadata_gives_it(minio_step: Step) -> None:
+    (artifact,) = minio_step.request["inputs"]["artifacts"]["examples"]["artifacts"]
+    # Named like an output of this step, by the key that it was the output of.
+    artifact["name"] = "model"
+    artifact["artifactId"] = "5bd9f2d1-5d0b-4d4c-a7a2-6f1b7c1f3a52"
+    artifact["type"] = {"schemaTitle": EXAMPLES}
+    assert minio_step.run() == 0
+    assert minio_step.told["uri"] == _uri(minio_step, "outputs", "model")
+    assert minio_step.told["metadata"]["source"] == artifact["uri"]
+
+
 def test_without_a_launcher_it_copies_by_itself(ram_step: Step) -> None:
     # What an attempt left that was killed while it copied.
     _write("ram://bucket/root/step/model/half", "of it")
