@@ -12,13 +12,13 @@ There are two generations of both programs, which differ in what a step sees; se
 - An input has its URI, and the files that its producer has left at the local path of
   that URI: `/minio/...`, `/s3/...` or `/gcs/...`. An empty directory is lost. Its type
   and name are not those that the pipeline has declared.
-- An input's metadata has what its producer has told, and perhaps more.
+- An input's metadata has what its producer has told, and perhaps more. Strings and
+  numbers are as they were.
 - Of an output, the parent of its local path exists. What is there afterwards is
   uploaded if the step exits with status 0; after any other status, only its log is.
   The step has to leave something there, as one of the generations insists on it.
-- The ExecutorOutput sets metadata, none of which may be null; ML Metadata gives lists
-  and structs back inside another one. Its types and names are ignored. It must be at
-  `outputFile`.
+- The ExecutorOutput, at `outputFile`, sets the metadata of outputs, of which no value
+  may be null. What it says of types and names is ignored.
 - `KFP_POD_NAME` and `KFP_POD_UID` are set.
 """
 
@@ -58,18 +58,24 @@ class Generation:
       names_are_ids: Whether the name of an input is a number that no other artifact
         has. If not, it is the key of the output that it was, which several inputs may
         have in common, and it has an `artifactId` as well.
+      wraps_values: Whether a list in an input's metadata, or an object, is in an object
+        of its own, and a boolean is a number.
       added_metadata: What it adds to the metadata of every artifact.
     """
 
     keeps_types: bool
     names_are_ids: bool
+    wraps_values: bool
     added_metadata: Json
 
     def as_input(self, artifact: Json, number: int) -> Json:
         """An output of a step, as the driver gives it to another one."""
         kind = artifact["type"]
         title = kind.get("schemaTitle") or kind.get("instanceSchema")
-        metadata = {**artifact["metadata"], **self.added_metadata}
+        told = artifact["metadata"]
+        if self.wraps_values:
+            told = {key: _wrapped(value) for key, value in told.items()}
+        metadata = {**told, **self.added_metadata}
         return {
             "name": str(number) if self.names_are_ids else artifact["name"],
             "uri": artifact["uri"],
@@ -81,17 +87,28 @@ class Generation:
         }
 
 
+def _wrapped(value: Any) -> Any:
+    """A value of an artifact's metadata that ML Metadata has stored."""
+    if isinstance(value, bool):
+        return float(value)
+    kind = {list: "list", dict: "struct"}.get(type(value))
+    return {kind: value} if kind else value
+
+
 # Released KFP up to 2.17, which stores artifacts in ML Metadata.
 ML_METADATA = Generation(
     keeps_types=False,
     names_are_ids=True,
+    wraps_values=True,
     added_metadata={
         "display_name": "an artifact",
         "store_session_info": '{"Provider":"minio","Params":{"fromEnv":"false"}}',
     },
 )
 # KFP's branch `mlmd-removal`, whose API server stores them.
-TASK_API = Generation(keeps_types=True, names_are_ids=False, added_metadata={})
+TASK_API = Generation(
+    keeps_types=True, names_are_ids=False, wraps_values=False, added_metadata={}
+)
 
 
 class Starter(Protocol):
