@@ -1,12 +1,13 @@
 """Container entry point of a step on Kubeflow Pipelines v2 or Vertex AI.
 
-TFX's own entry point supports Vertex AI. On open-source Kubeflow it fails: inputs lack
-their type, there is an output `executor-logs` that TFX does not know, and URIs point to
-an object store that TensorFlow cannot open. KFP's launcher copies inputs from there to
-a local directory, and outputs from a local directory to there. This entry point
-translates the request into TFX's terms, lets TFX run the step, and translates the
-output metadata back. Vertex AI has no such launcher: there, this entry point itself
-copies artifacts for steps that need files, and passes URIs on to the Beam steps.
+TFX's own entry point supports Vertex AI. On open-source Kubeflow it fails: up to KFP
+2.17, inputs lack their type; there is an output `executor-logs` that TFX does not know;
+and URIs point to an object store that TensorFlow cannot open. KFP's launcher copies
+inputs from there to a local directory, and outputs from a local directory to there.
+This entry point translates the request into TFX's terms, lets TFX run the step, and
+translates the output metadata back. Vertex AI has no such launcher: there, this entry
+point itself copies artifacts for steps that need files, and passes URIs on to the Beam
+steps.
 """
 
 from __future__ import annotations
