@@ -145,8 +145,9 @@ def main() -> None:
     args = tyro.cli(Args, description=__doc__)
     console.quiet_libraries()
     os.environ["TERM"] = "dumb"  # What forked processes print goes to files.
-    # A shell lets what it starts in the background ignore Ctrl-C.
+    # A shell lets what it starts in the background ignore Ctrl-C, nohup a hangup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     multiprocessing.get_context("forkserver").set_forkserver_preload(_IMPORTED_ONCE)
     end = time.monotonic() + 60 * args.minutes
     directory = pathlib.Path(tempfile.mkdtemp(prefix="endurance-"))
@@ -240,10 +241,10 @@ class Endurance:
                 # One of the next, so that many come before the end.
                 place = self._random.choice(places[:3])
                 run = self._disturbed(scenario, place)
-                if not run.status:
-                    break
                 ended = {_START, *run.seconds("done|cache hit")}
                 places = [place for place in places if place not in ended]
+                if not run.status or not places:
+                    break
             self._damaged(scenario)
         except Loss as loss:
             self._lost[self._kind] += 1

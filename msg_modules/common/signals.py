@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -81,6 +82,8 @@ def caught(advice: str = "") -> Iterator[None]:
         del frame
         signal.signal(number, signal.SIG_DFL)
         received.append(number)
+        # A library that catches it may warn of it, as AutoGraph does.
+        logging.disable(logging.WARNING)
         raise Interrupted(number, advice)
 
     outer, _caught = _caught, (received, advice)
@@ -97,6 +100,8 @@ def caught(advice: str = "") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if received:
+            logging.disable(logging.NOTSET)
         _caught = outer
 
 

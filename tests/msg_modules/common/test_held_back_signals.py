@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import logging
 import pathlib
 import signal
 import threading
@@ -135,3 +137,18 @@ def test_a_block_that_holds_signals_back_does_not_begin_after_one():
         _lose_an_interruption()
         with signals.held_back():
             pytest.fail("It began.")
+
+
+def test_a_library_that_catches_an_interruption_does_not_warn_of_it(
+    caplog: pytest.LogCaptureFixture,
+):
+    library = logging.getLogger("tensorflow")
+
+    with pytest.raises(Interrupted), signals.caught():
+        library.warning("before")
+        with contextlib.suppress(Exception):
+            signal.raise_signal(signal.SIGTERM)
+        library.warning("could not transform")
+    library.warning("after")
+
+    assert [record.message for record in caplog.records] == ["before", "after"]
