@@ -52,8 +52,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     return _GroupScheduling(config, log)
 
 
-def pytest_configure() -> None:
-    # Before anything runs on a device: some tests train on two replicas.
+def pytest_configure(config: pytest.Config) -> None:
+    # Before anything runs on a device: some tests train on two replicas. A process that
+    # only distributes tests needs no TensorFlow, which takes seconds to import.
+    if config.getoption("numprocesses"):
+        return
     from msg_modules.training.distribution import configure_devices
 
     configure_devices("mirrored", 2)
