@@ -82,8 +82,8 @@ def caught(advice: str = "") -> Iterator[None]:
         del frame
         signal.signal(number, signal.SIG_DFL)
         received.append(number)
-        # A library that catches it may warn of it, as AutoGraph does.
-        logging.disable(logging.WARNING)
+        # Libraries that catch it would log it, as AutoGraph and TFX do.
+        logging.disable()
         raise Interrupted(number, advice)
 
     outer, _caught = _caught, (received, advice)

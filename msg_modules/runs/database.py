@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import sqlite3
 from collections.abc import Iterator
@@ -114,7 +115,12 @@ def _unusable(path: str | pathlib.Path, reason: str) -> RunError:
             f"There is no space left for the database {str(path)!r} ({reason});"
             f" {FREE_SPACE}."
         )
-    if "readonly" in reason or "read-only" in reason:
+    # Where SQLite cannot remove the journal of a killed process, it only says that it
+    # is "unable to open" the database.
+    cannot_write = "unable to open" in reason and not os.access(
+        pathlib.Path(path).absolute().parent, os.W_OK
+    )
+    if "readonly" in reason or "read-only" in reason or cannot_write:
         return RunError(
             f"The database {str(path)!r} is read-only ({reason}); make it and its"
             " directory writable and run the same command again."

@@ -139,7 +139,7 @@ def test_a_block_that_holds_signals_back_does_not_begin_after_one():
             pytest.fail("It began.")
 
 
-def test_a_library_that_catches_an_interruption_does_not_warn_of_it(
+def test_a_library_that_catches_an_interruption_does_not_log_it(
     caplog: pytest.LogCaptureFixture,
 ):
     library = logging.getLogger("tensorflow")
@@ -148,7 +148,7 @@ def test_a_library_that_catches_an_interruption_does_not_warn_of_it(
         library.warning("before")
         with contextlib.suppress(Exception):
             signal.raise_signal(signal.SIGTERM)
-        library.warning("could not transform")
+        library.error("could not transform")
     library.warning("after")
 
     assert [record.message for record in caplog.records] == ["before", "after"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import signal
 import sqlite3
@@ -104,3 +105,32 @@ def test_a_database_whose_writer_was_killed_can_be_read(tmp_path: pathlib.Path):
     with database.opened(tmp_path) as store:
         (found,) = store.get_artifact_types()
     assert (found.id, found.name) == (kept, "Kept")
+
+
+def test_a_disk_that_gets_read_only_does_not_make_the_database_damaged(
+    tmp_path: pathlib.Path,
+):
+    path = tmp_path / "metadata.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE Type (content)")
+        if _mount("--bind", tmp_path, tmp_path):
+            pytest.skip("needs root, which may mount")
+        try:
+            assert not _mount("-o", "remount,bind,ro", tmp_path)
+            # The journal cannot be created beside the file, which is open.
+            with pytest.raises(sqlite3.Error, match="unable to open") as seen:
+                connection.execute("INSERT INTO Type VALUES (1)")
+            with (
+                pytest.raises(RunError, match="is read-only") as caught,
+                database.explained(path),
+            ):
+                raise RuntimeError(f"Error when executing query: {seen.value}")
+        finally:
+            subprocess.run(["umount", "--lazy", tmp_path], check=True)
+    assert "move it away" not in str(caught.value)
+
+
+def _mount(*arguments: str | pathlib.Path) -> int:
+    return subprocess.run(
+        ["mount", *arguments], capture_output=True, check=False
+    ).returncode
