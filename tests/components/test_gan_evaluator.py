@@ -452,6 +452,7 @@ def test_a_damaged_model(judge, tmp_path: pathlib.Path, name: str, keep: float) 
         judge(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_is_compared_with_the_newest_pushed_version(
     judge, tmp_path: pathlib.Path
 ) -> None:

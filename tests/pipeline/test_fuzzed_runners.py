@@ -17,6 +17,8 @@ from pipeline.kubeflow import command as kubeflow
 from pipeline.kubeflow import remote_data
 from pipeline.local import command as local
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     "local": fuzzing.describe(local.main),
     **fuzzing.subcommands(kubeflow.main),

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from msg_modules import cli
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = fuzzing.subcommands(cli.main)
 GOOD = {
     "--model": "half",

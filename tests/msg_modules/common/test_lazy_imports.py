@@ -55,15 +55,8 @@ _TFX_NEEDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        "local run",
-        pytest.param("Kubeflow step", marks=pytest.mark.slow),
-        pytest.param("Kubeflow compiler", marks=pytest.mark.slow),
-        pytest.param("msg-gan sample", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("start", list(_STARTS))
 def test_starting_loads_nothing_that_is_not_used(start: str):
     script = (
         f"import msg_modules, sys\n{_STARTS[start]}\nprint(*sys.modules, sep='\\n')"

@@ -28,6 +28,7 @@ def _start_from(trained: Any, directory: pathlib.Path, **changes: Any) -> TrainC
     )
 
 
+@pytest.mark.slow
 def test_both_networks_start_with_those_weights_and_nothing_else(
     trained: Any, tmp_path: pathlib.Path
 ):
