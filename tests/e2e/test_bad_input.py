@@ -121,10 +121,9 @@ def test_file_that_is_no_database(
     database.write_text(content)
     assert cli.main(["runs", "--root", str(tmp_path)]) == 1
     errors = [capsys.readouterr().err]
-    if content:  # SQLite takes an empty file for an empty database.
-        run = Pipeline(tmp_path, garments_dir).run(capsys)
-        assert run.status == 1
-        errors.append(run.error)
+    run = Pipeline(tmp_path, garments_dir).run(capsys)
+    assert run.status == 1
+    errors.append(run.error)
     for error in errors:
         (line,) = error.splitlines()
         assert str(database) in line
