@@ -22,8 +22,6 @@ import dataclasses
 import http.client
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,12 +30,11 @@ from typing import Literal
 import numpy as np
 import orjson
 import rich.table
+import server
 import timing
 import tyro
 
 from msg_modules.common import console
-
-_SERVE = "from msg_modules import cli; cli.main()"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,29 +163,20 @@ def _turn(args: Args, draw: Draw, latents: np.ndarray) -> list[float]:
 
 
 def _ask_server(args: Args, draw: Draw, serving: pathlib.Path) -> None:
-    command = ["serve", "--model", str(serving), "--port", "0"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SERVE, *command], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().split("/")[2]
-        latents = _latents(args, 64)
+    latents = _latents(args, 64)
+    with server.serve(serving, serving / "log") as served:
         for client_images in args.client_images:
             inside, outside = [], []
             for _ in range(args.rounds):
                 seconds = _turn(args, draw, latents)
                 inside.append(64 * len(seconds) / sum(seconds))
-                outside.append(_clients(args, address, client_images))
+                outside.append(_clients(args, served.address, client_images))
             console.say(
                 f"{args.clients} clients on the same machine, {client_images} images"
                 f" per request: {timing.spread(outside, ',.0f')} images/s,"
                 f" {timing.spread(timing.ratios(outside, inside), '.2f')} of the"
                 " SavedModel's throughput at batch size 64"
             )
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _clients(args: Args, address: str, client_images: int) -> float:

@@ -12,19 +12,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 
 import rich.table
+import server
+import timing
 import tyro
 
 from msg_modules.common import console
 
-_SERVE = "from msg_modules import cli; cli.main()"
 _LATENT_DIM = 16
 _REQUESTS = 50
 _SETTLED = 3
@@ -60,34 +59,22 @@ def main() -> None:
 def _measure(directory: pathlib.Path, versions: int) -> list[float]:
     """Serves one version after another; returns the memory after each, in MB."""
     serving = directory / "serving"
-    serving.mkdir()
     sources = [_export(directory / str(seed), seed) for seed in range(2)]
-    _push(sources[0], serving, 1)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-c", _SERVE, "serve", "--model", str(serving)),
-            *("--port", "0", "--limits.poll-seconds", str(_POLL_SECONDS)),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = "http://" + process.stdout.readline().split("/")[2]
-        megabytes = []
-        for number in range(1, versions + 1):
-            if number > 1:
-                _push(sources[number % 2], serving, number)
-            while json.loads(_get(f"{url}/healthz"))["version"] != str(number):
+    version = server.push(sources[0], serving)
+    flags = ("--limits.poll-seconds", str(_POLL_SECONDS))
+    megabytes = []
+    with server.serve(serving, directory / "log", *flags) as served:
+        url = f"http://{served.address}"
+        for number in range(versions):
+            if number:
+                version = server.push(sources[number % 2], serving)
+            while json.loads(_get(f"{url}/healthz"))["version"] != version:
                 time.sleep(0.1)
             for seed in range(_REQUESTS):
                 _get(f"{url}/sample.png?num_images=16&seed={seed}")
             time.sleep(3 * _POLL_SECONDS)
-            megabytes.append(_megabytes(process.pid))
-        return megabytes
-    finally:
-        process.terminate()
-        process.wait()
+            megabytes.append(served.megabytes())
+    return megabytes
 
 
 def _export(path: pathlib.Path, seed: int) -> pathlib.Path:
@@ -98,27 +85,14 @@ def _export(path: pathlib.Path, seed: int) -> pathlib.Path:
     from msg_modules.generator import export
 
     keras.utils.set_random_seed(seed)
-    network, _ = networks.build("compact", _LATENT_DIM)
+    network, _ = networks.build("compact", _LATENT_DIM, timing.FASHION)
     export.export(network, _LATENT_DIM, str(path))
     return path
-
-
-def _push(source: pathlib.Path, serving: pathlib.Path, number: int) -> None:
-    """Pushes like the pipeline: copies to a hidden directory, then renames it."""
-    beside = serving / f".{number}"
-    shutil.copytree(source, beside)
-    beside.rename(serving / str(number))
 
 
 def _get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read()
-
-
-def _megabytes(pid: int) -> float:
-    """Resident memory of a process, in MB."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import pathlib
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
 from tfx.orchestration import metadata
@@ -17,6 +16,7 @@ from tfx.types import standard_artifacts
 
 from components.blocking_example_validator.component import BlockingExampleValidator
 from components.card_pusher.component import CardPusher
+from components.checked_statistics_gen.component import CheckedStatisticsGen
 from components.classifier_trainer.component import ClassifierTrainer
 from components.gan_evaluator.component import GanEvaluator
 from components.gan_trainer.component import GanTrainer
@@ -58,10 +58,10 @@ def create_pipeline(config: PipelineConfig, start: str | None = None) -> Pipelin
         schema_text=_schema_text(config),
         fit_classes=int(config.data.schema is None),
     ).with_id("SchemaGen")
-    statistics_gen = StatisticsGen(
+    statistics_gen = CheckedStatisticsGen(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
-    )
+    ).with_id("StatisticsGen")
     example_validator = BlockingExampleValidator(
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],

@@ -23,6 +23,7 @@ from components.tfds_example_gen import resolution, sources
 from components.tfds_example_gen.configs import DataConfig
 from msg_modules.common import console
 from msg_modules.common.errors import RunError, root_message
+from msg_modules.data import manifest
 
 _METRICS_NAMESPACE = "TfdsExampleGen"
 _CHUNK_SIZE = 10_000
@@ -50,6 +51,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with _settled(DataConfig.of_json(exec_properties["config"])) as config:
             examples = artifact_utils.get_single_instance(output_dict["examples"])
             self._ingest(config, examples)
+        manifest.write(examples.uri)
         config.spec.attach(examples)
 
     def _ingest(self, config: DataConfig, examples: types.Artifact) -> None:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from msg_modules.common.errors import ConfigError, RunError, root_message
+from msg_modules.data import manifest
 from msg_modules.data.examples import Examples
 from msg_modules.data.image_spec import ImageSpec, image_key
 from msg_modules.data.mapped import MappedRows, no_space
@@ -77,6 +78,9 @@ def read_spec(file_pattern: str | Sequence[str]) -> ImageSpec:
     Raises:
       RunError: If there are no files or no examples, or a file is corrupt.
     """
+    for pattern in _patterns(file_pattern):
+        artifact, split = os.path.split(os.path.dirname(pattern))
+        manifest.check(artifact, split)
     features = _first_features(file_pattern)
     try:
         spec = ImageSpec.of_keys(features, channels=1)
@@ -163,9 +167,13 @@ def _nothing_in(file_pattern: str | Sequence[str]) -> RunError:
 def _find(file_pattern: str | Sequence[str]) -> list[str]:
     """Lists files; only their name is a pattern, not that of their directory."""
     found = []
-    for pattern in [file_pattern] if isinstance(file_pattern, str) else file_pattern:
+    for pattern in _patterns(file_pattern):
         directory, name = os.path.split(pattern)
         if tf.io.gfile.isdir(directory):
             names = fnmatch.filter(tf.io.gfile.listdir(directory), name)
             found += [os.path.join(directory, name) for name in names]
     return found
+
+
+def _patterns(file_pattern: str | Sequence[str]) -> Sequence[str]:
+    return [file_pattern] if isinstance(file_pattern, str) else file_pattern

@@ -113,16 +113,21 @@ class Batcher:
             self._observe(len(codes))
             pyramid = draw(codes)
         except Exception as e:
-            # Any error fails these requests only, not the server.
-            self._loop.call_soon_threadsafe(_fail, batch, e)
+            # Any error fails its request only, not the server.
+            if len(batch) == 1:
+                self._loop.call_soon_threadsafe(_fail, batch[0], e)
+                return
+        else:
+            self._loop.call_soon_threadsafe(_hand_out, batch, pyramid)
             return
-        self._loop.call_soon_threadsafe(_hand_out, batch, pyramid)
+        # It may be the error of one of them.
+        for request in batch:
+            self._answer(draw, [request])
 
 
-def _fail(batch: list[_Request], error: Exception) -> None:
-    for request in batch:
-        if not request.pyramid.done():
-            request.pyramid.set_exception(error)
+def _fail(request: _Request, error: Exception) -> None:
+    if not request.pyramid.done():
+        request.pyramid.set_exception(error)
 
 
 def _hand_out(batch: list[_Request], pyramid: Pyramid) -> None:

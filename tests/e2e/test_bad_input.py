@@ -121,10 +121,9 @@ def test_file_that_is_no_database(
     database.write_text(content)
     assert cli.main(["runs", "--root", str(tmp_path)]) == 1
     errors = [capsys.readouterr().err]
-    if content:  # SQLite takes an empty file for an empty database.
-        run = Pipeline(tmp_path, garments_dir).run(capsys)
-        assert run.status == 1
-        errors.append(run.error)
+    run = Pipeline(tmp_path, garments_dir).run(capsys)
+    assert run.status == 1
+    errors.append(run.error)
     for error in errors:
         (line,) = error.splitlines()
         assert str(database) in line
@@ -170,17 +169,35 @@ def test_damaged_file_of_an_earlier_step(
     stopped = ["--data.num-classes", "5"]
     assert "ExampleValidator failed" in pipeline.run(capsys, *stopped).error
     (path,) = tmp_path.glob("TfdsExampleGen/examples/*/Split-train/*")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    written = path.read_bytes()
+    middle = len(written) // 2
     # Or else they are a cache hit.
     shutil.rmtree(tmp_path / "StatisticsGen")
-    run = pipeline.run(capsys, *stopped)
-    assert run.status == 1
-    (line,) = run.error.splitlines()
-    assert line.startswith("error: StatisticsGen failed: ")
-    assert f"'{path.parents[1]}'" in line.partition(" delete ")[2]
-    assert len(line) < 1000
+    for content in (written[:middle].ljust(len(written), b"\0"), written[:20]):
+        path.write_bytes(content)
+        run = pipeline.run(capsys, *stopped)
+        assert run.status == 1
+        (line,) = run.error.splitlines()
+        assert line.startswith("error: StatisticsGen failed: ")
+        assert f"'{path.parents[1]}'" in line.partition(" delete ")[2]
+        assert len(line) < 1000
+    assert f"{str(path)!r} has 20 bytes" in line
     shutil.rmtree(path.parents[1])
     assert "ExampleValidator failed" in pipeline.run(capsys, *stopped).error
+
+
+def test_transformed_examples_that_were_cut(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    assert pipeline.run(capsys).status == 0
+    shutil.copytree(pipeline.root / "Transform", tmp_path / "Transform")
+    (path,) = tmp_path.glob("Transform/transformed_examples/*/Split-train/*")
+    path.write_bytes(path.read_bytes()[:20])
+    flags = ["--run", str(tmp_path), "--output", str(tmp_path / "real.png")]
+    assert cli.main(["real", *flags]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{str(path)!r} has 20 bytes" in line
+    assert f"delete '{path.parents[1]}'" in line
 
 
 def test_batch_larger_than_the_data(

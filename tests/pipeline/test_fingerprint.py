@@ -20,6 +20,7 @@ OURS = {
     *LEARNED,
     "TfdsExampleGen",
     "SchemaGen",
+    "StatisticsGen",
     "ExampleValidator",
     "Transform",
     "Pusher",
@@ -46,6 +47,7 @@ def _codes() -> dict[str, str]:
     [
         ("components/blocking_example_validator/executor.py", {"ExampleValidator"}),
         ("components/card_pusher/executor.py", {"Pusher"}),
+        ("components/checked_statistics_gen/executor.py", {"StatisticsGen"}),
         ("components/classifier_trainer/executor.py", {"ClassifierTrainer"}),
         ("components/gan_evaluator/executor.py", {"GanEvaluator"}),
         ("components/gan_trainer/executor.py", {"Trainer"}),

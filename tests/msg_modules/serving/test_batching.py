@@ -93,6 +93,23 @@ def test_a_failure_is_its_requests_own_and_not_the_end():
     np.testing.assert_array_equal(images, [[3]])
 
 
+def test_a_request_that_fails_does_not_fail_those_that_came_with_it():
+    def draw(latents: np.ndarray) -> tuple[np.ndarray, ...]:
+        if latents.max() > 100:
+            raise ValueError("too large")
+        return (3 * latents,)
+
+    async def ask(batcher: Batcher) -> list:
+        requests = [batcher.generate(draw, _latents(n)) for n in (1, 1000, 2)]
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    ((one,), error, (two,)), sizes = _run(ask)
+    np.testing.assert_array_equal([one, two], [[[3]], [[6]]])
+    assert str(error) == "too large"
+    assert error.__context__ is None  # Or its traceback would be logged twice.
+    assert sizes[0] > 1
+
+
 def test_who_has_gone_is_not_drawn_for():
     begun, may_end = threading.Event(), threading.Event()
 

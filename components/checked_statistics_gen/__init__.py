@@ -1,0 +1,1 @@
+"""A StatisticsGen that notices damaged examples."""
