@@ -18,12 +18,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import math
 import pathlib
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 
 import recipe_results
 import recipe_tables
@@ -36,7 +33,6 @@ from msg_modules.configs import require
 
 _MINUTES = 3.0
 _DOCUMENT = pathlib.Path("docs/recipe.md")
-_STEPS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +70,9 @@ class Args:
     """Output directory for the classifiers, which are trained if they are not there;
     distances of different classifiers cannot be compared."""
 
+    verbose: bool = False
+    """Show all logs, and the traceback of an error."""
+
     def __post_init__(self) -> None:
         require(
             self.minutes is None or self.images is None,
@@ -95,6 +94,7 @@ def main() -> None:
         _render(args.results)
         return
     import quality
+    import recipe_training
     import timing
 
     args.output.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,9 @@ def main() -> None:
     )
     commit = _commit()
     for seed, names in _missing(args, conditions).items():
-        for name, contender in _train(names, seed, conditions, examples, args.turn):
+        for name, contender in recipe_training.train(
+            names, seed, conditions, examples, args.turn
+        ):
             drawn = contender.draw(judges[0].num_images)
             distance, rotations = (judge.distance(drawn) for judge in judges)
             result = Result(
@@ -161,9 +163,10 @@ def _missing(args: Args, conditions: Conditions) -> dict[int, list[str]]:
     missing = recipe_results.missing(found, names, seeds, conditions)
     left, total = sum(map(len, missing.values())), len(names) * len(seeds)
     if left < total:
+        rest = f"training the other {left}" if left else "nothing is left to train"
         console.say(
-            f"{args.results} has {total - left} of {total} results; training the other"
-            f" {left}. To train all, use --again."
+            f"{args.results} has {total - left} of {total} results; {rest}. --again"
+            " trains all."
         )
     return missing
 
@@ -182,78 +185,6 @@ def _commit() -> str | None:
         return ask("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-class _Contender:
-    """A row in training.
-
-    Attributes:
-      seconds: Training time so far.
-      images: Number of images seen so far.
-    """
-
-    def __init__(self, name: str, seed: int, examples):
-        import ours
-
-        model, train = ROWS[name].configs(seed)
-        self._training = ours.Training(examples, model, train)
-        self._batch_size = train.batch_size
-        self.seconds = 0.0
-        self.images = 0
-        self._run(1)  # traces
-
-    def progress(self, conditions: Conditions) -> float:
-        """Returns the share of the budget that is spent."""
-        spent = self.images if conditions.unit == "images" else self.seconds / 60
-        return spent / conditions.budget
-
-    def take_turn(self, seconds: float, conditions: Conditions) -> None:
-        """Trains for some seconds, or until the budget is spent."""
-        left = math.inf
-        if conditions.unit == "images":
-            left = math.ceil((conditions.budget - self.images) / self._batch_size)
-        else:
-            seconds = min(seconds, 60 * conditions.budget - self.seconds)
-        start = time.perf_counter()
-        while (spent := time.perf_counter() - start) < seconds and left > 0:
-            steps = min(_STEPS, left)
-            self._run(steps)
-            left -= steps
-        self.seconds += spent
-
-    def draw(self, num_images: int):
-        """Generates images; see `quality.draw`."""
-        import quality
-
-        training = self._training
-        return quality.draw(
-            training.generator, training.latent_dim, num_images, training.classes
-        )
-
-    def _run(self, steps: int) -> None:
-        self._training.run(steps)
-        self.images += steps * self._batch_size
-
-
-def _train(
-    names: list[str], seed: int, conditions: Conditions, examples, turn: float
-) -> Iterator[tuple[str, _Contender]]:
-    """Trains rows in turns if their time is limited, else one after the other."""
-    groups = [names] if conditions.unit == "minutes" else [[name] for name in names]
-    for group in groups:
-        contenders = {name: _Contender(name, seed, examples) for name in group}
-        label = f"seed {seed}, {group[0] if len(group) == 1 else f'{len(group)} rows'}"
-        with console.progress(label, 100) as show:
-            while waiting := [
-                contender
-                for contender in contenders.values()
-                if contender.progress(conditions) < 1
-            ]:
-                for contender in waiting:
-                    contender.take_turn(turn, conditions)
-                    done = sum(c.progress(conditions) for c in contenders.values())
-                    show(round(100 * done / len(group)))
-        yield from contenders.items()
 
 
 def _print(results: list[Result], conditions: Conditions) -> None:
