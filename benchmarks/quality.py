@@ -11,6 +11,7 @@ import timing
 if TYPE_CHECKING:
     from msg_modules.data.class_spec import ClassSpec
     from msg_modules.data.examples import Examples
+    from msg_modules.metrics.classifier import Task
 
 _DATASET = "fashion_mnist"
 # Seed of the latents of evaluated images.
@@ -82,13 +83,20 @@ class Judge:
     benchmarks, and saved.
     """
 
-    def __init__(self, images: Images, reference: np.ndarray, directory: pathlib.Path):
+    def __init__(
+        self,
+        images: Images,
+        reference: np.ndarray,
+        directory: pathlib.Path,
+        task: Task = "classes",
+    ):
         """Loads the classifier, or trains and saves it.
 
         Args:
           images: The dataset.
           reference: Real images to compare with.
           directory: Where the classifier is saved.
+          task: What it learns, as in `ClassifierInfo`.
         """
         from msg_modules.configs import ClassifierConfig
         from msg_modules.metrics import classifier, frechet
@@ -99,6 +107,7 @@ class Judge:
                 dataset=_DATASET,
                 num_classes=10,
                 config=ClassifierConfig(),
+                task=task,
             ).save(directory)
         self.classifier = classifier.load_classifier(directory)
         self.num_images = len(reference)

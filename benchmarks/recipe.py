@@ -1,79 +1,49 @@
 """Which changes of the training recipe help? `uv run benchmarks/recipe.py`.
 
-Trains `compact` with its default recipe, and with one change per row, for the same
-wall-clock time on the first 90% of Fashion-MNIST's training split, with several seeds.
-Prints the Frechet distance to the other 10% in a classifier's feature space: lower is
-better. The test split is not used.
+Trains `compact` with its default recipe, and with one change per row, on the first 90%
+of Fashion-MNIST's training split, with several seeds: all for the same time or, on a
+machine that is busy, for the same number of images. Measures the Frechet distance to
+the other 10% in a classifier's feature space, and in that of a network that learned
+rotations without labels: lower is better. The test split is not used.
 
-All rows of a seed train in one process, in alternating turns of a few seconds, so that
-drifting machine speed affects all of them equally. `--rows` selects rows.
+With `--minutes`, all rows of a seed train in one process, in alternating turns of a few
+seconds, so that drifting machine speed affects all of them equally.
+
+Results are added to `benchmarks/recipe.json`; rows that have one under the same
+conditions are not trained again. `--render` writes the tables of `docs/recipe.md`.
+`recipe_rows.py` lists the rows.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import datetime
 import pathlib
-import statistics
-import time
-from typing import Any
+import subprocess
+import sys
 
-import quality
+import recipe_results
+import recipe_tables
 import tyro
+from recipe_results import Conditions, Result
+from recipe_rows import ROWS
 
-from msg_modules.common import console
+from msg_modules.common import console, files, outcome
+from msg_modules.configs import require
 
-AS_IT_IS = "as it is"
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A change of the default recipe.
-
-    Attributes:
-      recipe: Fields of `TrainConfig` to change.
-      model: Fields of `ModelConfig` to change.
-    """
-
-    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
-    model: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-ROWS: dict[str, Row] = {
-    AS_IT_IS: Row(),
-    "where it began": Row({"r1_gamma": 0.05, "beta_1": 0.5}, {"latent_dim": 64}),
-    "R1 0.05": Row({"r1_gamma": 0.05}),
-    "no R1": Row({"r1_gamma": 0.0}),
-    "R1 5": Row({"r1_gamma": 5.0}),
-    "R1 every step": Row({"penalty_interval": 1}),
-    "relativistic, R1": Row({"loss": "relativistic"}),
-    "relativistic, R1 and R2": Row({"loss": "relativistic", "r2_gamma": 0.5}),
-    "hinge": Row({"loss": "hinge"}),
-    "batch 32": Row({"batch_size": 32}),
-    "batch 128": Row({"batch_size": 128}),
-    "learning rates halved": Row(
-        {"generator_learning_rate": 5e-4, "discriminator_learning_rate": 5e-4}
-    ),
-    "learning rates doubled": Row(
-        {"generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3}
-    ),
-    "beta1 0.5": Row({"beta_1": 0.5}),
-    "no average": Row({"ema_half_life": 0}),
-    "average of 20,000 images": Row({"ema_half_life": 20_000}),
-    "bfloat16": Row({"precision": "bfloat16"}),
-    "augmented": Row({"augment": True}),
-    "no class labels": Row(model={"conditional": False}),
-    "latents of 32": Row(model={"latent_dim": 32}),
-    "latents of 64": Row(model={"latent_dim": 64}),
-}
+_MINUTES = 3.0
+_DOCUMENT = pathlib.Path("docs/recipe.md")
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
     """Flags of the benchmark."""
 
-    minutes: float = 3.0
-    """Training time of each row, in minutes."""
+    minutes: float | None = None
+    """Training time of each row, in minutes. Default: 3, unless --images is set."""
+
+    images: int | None = None
+    """Number of images that each row sees in training, instead of --minutes."""
 
     seeds: tuple[int, ...] = (0, 1)
     """Seeds of weights, latents and image order."""
@@ -87,106 +57,150 @@ class Args:
     rows: tuple[str, ...] = ()
     """Names of the rows to train. Default: all."""
 
+    again: bool = False
+    """Train rows that have a result, too, and replace it."""
+
+    results: pathlib.Path = pathlib.Path("benchmarks/recipe.json")
+    """File to which results are added."""
+
+    render: bool = False
+    """Train nothing, but write the tables of docs/recipe.md from the results."""
+
     output: pathlib.Path = pathlib.Path("output/benchmarks")
-    """Output directory for `recipe.json` and the classifier."""
+    """Output directory for the classifiers, which are trained if they are not there;
+    distances of different classifiers cannot be compared."""
+
+    verbose: bool = False
+    """Show all logs, and the traceback of an error."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.minutes is None or self.images is None,
+            "images",
+            self.images,
+            "left out with --minutes",
+        )
+        for name in ("minutes", "images", "num_images", "turn"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "above 0")
+        for name in self.rows:
+            require(name in ROWS, "rows", name, f"one of {list(ROWS)}")
 
 
 def main() -> None:
-    """Trains all rows and prints the table."""
+    """Trains the rows that have no result, and prints the table."""
     args = tyro.cli(Args, description=__doc__)
-    unknown = set(args.rows) - set(ROWS)
-    if unknown:
-        console.fail(f"rows has {sorted(unknown)}; they must be among {list(ROWS)}.")
-        raise SystemExit(2)
-    console.quiet_libraries()
+    if args.render:
+        _render(args.results)
+        return
+    import quality
+    import recipe_training
+    import timing
+
     args.output.mkdir(parents=True, exist_ok=True)
+    args.results.parent.mkdir(parents=True, exist_ok=True)
     images = quality.load_images()
-    judge = quality.Judge(images, images.validation, args.output / "classifier")
-    console.say(f"classifier: {judge.classifier.info}")
-    # The classifier always sees all images, so that distances are comparable.
+    judges = [
+        quality.Judge(images, images.validation, args.output / name, task)
+        for name, task in (
+            ("classifier", "classes"),
+            ("rotation_classifier", "rotations"),
+        )
+    ]
+    for judge in judges:
+        console.say(f"classifier: {judge.classifier.info}")
+    # The classifiers always see all images, so that distances are comparable.
     some = slice(args.num_images)
     examples = dataclasses.replace(
         images.train,
         images=images.train.images[some],
         labels=images.train.labels[some],
     )
-    names = args.rows or tuple(ROWS)
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for seed in args.seeds:
-        for name, result in _train_all(names, seed, examples, judge, args).items():
-            results[name].append(result)
-            text = json.dumps(results, indent=2)
-            (args.output / "recipe.json").write_text(text + "\n")
-    _print(results, judge, args)
+    conditions = Conditions(
+        budget=args.images or args.minutes or _MINUTES,
+        unit="images" if args.images else "minutes",
+        num_images=len(examples),
+        labels=True,
+        machine=timing.describe_machine(),
+        classifier=judges[0].classifier.info.content_hash[:8],
+    )
+    commit = _commit()
+    for seed, names in _missing(args, conditions).items():
+        for name, contender in recipe_training.train(
+            names, seed, conditions, examples, args.turn
+        ):
+            drawn = contender.draw(judges[0].num_images)
+            distance, rotations = (judge.distance(drawn) for judge in judges)
+            result = Result(
+                row=name,
+                settings=ROWS[name].settings(),
+                seed=seed,
+                conditions=conditions,
+                images=contender.images,
+                distance=round(distance, 4),
+                rotations=round(rotations, 4),
+                commit=commit,
+                date=datetime.date.today().isoformat(),
+            )
+            recipe_results.add(args.results, result)
+            console.say(f"seed {seed}  {name}: {distance:.2f}, {rotations:.2f}")
+    _print(recipe_results.load(args.results), conditions)
 
 
-def _train_all(
-    names: tuple[str, ...], seed: int, examples, judge: quality.Judge, args: Args
-) -> dict[str, dict[str, float]]:
-    import ours
+def _render(results: pathlib.Path) -> None:
+    text = files.read_text(_DOCUMENT, "The document", "run this in the repository")
+    found = recipe_results.load(results)
+    require(len(found) > 0, "results", str(results), "a file with results")
+    rendered = recipe_tables.render(text, found)
+    files.write_whole(_DOCUMENT, rendered)
+    console.say(f"{_DOCUMENT} has the results of {results}.")
 
-    from msg_modules.configs import ModelConfig, TrainConfig
 
-    trainings, recipes = {}, {}
-    for name in names:
-        row = ROWS[name]
-        model = ModelConfig(**row.model)
-        recipes[name] = dataclasses.replace(TrainConfig(seed=seed), **row.recipe)
-        trainings[name] = ours.Training(examples, model, recipes[name])
-        trainings[name].run(2)  # traces
-    seconds = dict.fromkeys(names, 0.0)
-    steps = dict.fromkeys(names, 0)
-    budget = 60 * args.minutes
-    with console.progress(f"seed {seed}", round(budget * len(names)), 0) as show:
-        while min(seconds.values()) < budget:
-            for name, training in trainings.items():
-                start = time.perf_counter()
-                while (spent := time.perf_counter() - start) < args.turn and seconds[
-                    name
-                ] + spent < budget:
-                    training.run(8)
-                    steps[name] += 8
-                seconds[name] += spent
-            show(round(sum(seconds.values())))
-    results = {}
-    for name, training in trainings.items():
-        drawn = quality.draw(
-            training.generator,
-            training.latent_dim,
-            judge.num_images,
-            training.classes,
+def _missing(args: Args, conditions: Conditions) -> dict[int, list[str]]:
+    """Returns the rows to train, by seed."""
+    names, seeds = dict.fromkeys(args.rows or ROWS), dict.fromkeys(args.seeds)
+    found = [] if args.again else recipe_results.load(args.results)
+    missing = recipe_results.missing(found, names, seeds, conditions)
+    left, total = sum(map(len, missing.values())), len(names) * len(seeds)
+    if left < total:
+        rest = f"training the other {left}" if left else "nothing is left to train"
+        console.say(
+            f"{args.results} has {total - left} of {total} results; {rest}. --again"
+            " trains all."
         )
-        results[name] = {
-            "images": steps[name] * recipes[name].batch_size,
-            "distance": judge.distance(drawn),
-        }
-        console.say(f"seed {seed}  {name}: {results[name]}")
-    return results
+    return missing
 
 
-def _print(
-    results: dict[str, list[dict[str, float]]], judge: quality.Judge, args: Args
-) -> None:
+def _commit() -> str | None:
+    """Returns the version of the code; None outside a Git repository."""
+
+    def ask(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = ask("status", "--porcelain", "--", "msg_modules", "benchmarks/*.py")
+        return ask("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _print(results: list[Result], conditions: Conditions) -> None:
     import rich.table
 
     table = rich.table.Table(
-        title=f"Frechet distance of {judge.num_images:,} images to the validation"
-        f" images after {args.minutes:g} minutes, {len(args.seeds)} seeds",
-        title_justify="left",
+        title=recipe_tables.describe(conditions), title_justify="left"
     )
-    table.add_column("", no_wrap=True)
-    for column in ("distance", "per seed", "images"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, seen in results.items():
-        distances = [result["distance"] for result in seen]
-        table.add_row(
-            name,
-            f"{statistics.mean(distances):.2f}",
-            " ".join(f"{distance:.2f}" for distance in distances),
-            f"{statistics.mean(result['images'] for result in seen):,.0f}",
-        )
-    console.console.print(table)
+    lines = recipe_tables.rank(recipe_tables.by_conditions(results)[conditions])
+    rows = [line.cells() for line in lines]
+    for head in rows[0]:
+        table.add_column(head, no_wrap=True)
+    for row in rows:
+        table.add_row(*row.values())
+    console.show_table(table)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(outcome.run(main, sys.argv[1:]))

@@ -6,12 +6,14 @@ import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
 import os
+import platform
 import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from msg_modules.common import cpu
 from msg_modules.data.image_spec import ImageSpec
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 FASHION = ImageSpec(size=28, channels=1, scales=3)
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+# Vector instructions that decide how fast a CPU trains, and their flags.
+_INSTRUCTIONS = {"AVX-512": "avx512f", "AMX": "amx_tile"}
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -30,6 +34,29 @@ def spread(values: Sequence[float], form: str) -> str:
 def ratios(these: Sequence[float], others: Sequence[float]) -> list[float]:
     """Returns the ratios, round by round."""
     return [this / other for this, other in zip(these, others, strict=True)]
+
+
+def describe_machine() -> str:
+    """Describes what trains here: GPUs, CPU, number of cores, vector instructions."""
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details
+    gpus = [
+        details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    flags = (cpu.read("flags") or "").split()
+    has = [name for name, flag in _INSTRUCTIONS.items() if flag in flags]
+    lacks = [name for name in _INSTRUCTIONS if name not in has]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    return ", ".join(
+        [
+            *gpus,
+            cpu.read("model name") or platform.processor() or platform.machine(),
+            f"{cores or os.cpu_count()} cores",
+            f"with {' and '.join(has)}" if has else f"without {' or '.join(lacks)}",
+        ]
+    )
 
 
 def noise_examples(num_images: int = 1024) -> Examples:

@@ -17,13 +17,14 @@ def predict(server: str, model: str, signature: str, inputs: dict) -> dict:
     Args:
       server: URL, such as `http://127.0.0.1:8501`.
       model: Name of the model on the server.
-      signature: `sample` or `serving_default`; `sample_class` if the model is
-        conditional.
+      signature: `sample` or `serving_default`; `sample_class` or `classes` if the
+        model is conditional.
       inputs: Inputs of the signature by name.
 
     Returns:
       `image_7`, `image_14` and `image_28`, each a nested list
-      `[num_images][size][size][1]` of values in [-1, 1].
+      `[num_images][size][size][1]` of values in [-1, 1]; `classes` returns `names` and
+      `shares`, of all classes for `{"labels": []}`.
 
     Raises:
       RuntimeError: If the server is unreachable or returns an error.

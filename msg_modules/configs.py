@@ -377,7 +377,7 @@ class ServeLimits:
     """Request limits and batching of `msg-gan serve`."""
 
     max_images: int = 256
-    """Maximum number of images per request."""
+    """Maximum number of images, or of labels to be named, per request."""
 
     max_body_bytes: int = 1_000_000
     """Maximum size of a request body."""

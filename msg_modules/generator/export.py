@@ -97,11 +97,18 @@ def _conditional(
         latents = _draw_latents(num_images, latent_dim, seed)
         return of_classes(latents, tf.fill([num_images], label))
 
-    def describe() -> dict[str, tf.Tensor]:
-        return {
-            "names": tf.constant(classes.names),
-            "shares": tf.constant(classes.shares, tf.float64),
-        }
+    no_labels = tf.zeros([0], tf.int64)
+
+    # TensorFlow Serving's REST API refuses signatures without inputs. Over gRPC it uses
+    # the default.
+    def describe(labels: tf.Tensor = no_labels) -> dict[str, tf.Tensor]:
+        numbers = tf.range(len(classes), dtype=tf.int64)
+        with tf.device("CPU"):
+            asked = tf.cond(tf.size(labels) > 0, lambda: labels, lambda: numbers)
+            return {
+                "names": tf.gather(tf.constant(classes.names), asked),
+                "shares": tf.gather(tf.constant(classes.shares, tf.float64), asked),
+            }
 
     latents = tf.TensorSpec([None, latent_dim], tf.float32, "latents")
     labels = tf.TensorSpec([None], tf.int64, "labels")
@@ -112,7 +119,7 @@ def _conditional(
         "sample": tf.function(sample, [_NUM_IMAGES, _SEED]),
         "sample_class": tf.function(sample_class, [_NUM_IMAGES, _SEED, label]),
         "blend": tf.function(blend, [latents, weights]),
-        "classes": tf.function(describe, []),
+        "classes": tf.function(describe, [labels]),
     }
 
 

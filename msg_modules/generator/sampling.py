@@ -338,7 +338,10 @@ _CONDITIONAL_INPUTS = {
 
 
 def _read_classes(model: tf.Module) -> ClassSpec:
-    described = model.signatures["classes"]()
+    signature = model.signatures["classes"]
+    # None in generators that were pushed before it took labels.
+    inputs = signature.structured_input_signature[1]
+    described = signature(**{name: tf.zeros([0], tf.int64) for name in inputs})
     names = [name.decode() for name in described["names"].numpy()]
     return ClassSpec(tuple(names), tuple(described["shares"].numpy().tolist()))
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import prometheus_client
@@ -110,12 +110,18 @@ def create_app(
     ) -> Response:
         """Generates images from latents or, with signature `sample`, from a seed.
 
-        A conditional generator takes labels as well.
+        A conditional generator takes labels as well; signature `classes` names them.
         """
         found = find(name, version)
-        codes = predicting.to_codes(request, found.generator, limits.max_images)
-        pyramid = await batcher.generate(found.generator.generate, codes)
-        content = protocol.to_json(pyramid, is_row=request.instances is not None)
+        inputs = predicting.read_inputs(request, found.generator)
+        outputs: Mapping[str, Any]
+        if isinstance(inputs, predicting.ClassesInputs):
+            outputs = inputs.describe(found.generator.classes, limits.max_images)
+        else:
+            codes = inputs.to_codes(found.generator, limits.max_images)
+            pyramid = await batcher.generate(found.generator.generate, codes)
+            outputs = protocol.name_images(pyramid)
+        content = protocol.to_json(outputs, is_row=request.instances is not None)
         return Response(content, media_type="application/json")
 
     @app.api_route("/v1/{path:path}", methods=_METHODS, include_in_schema=False)

@@ -12,13 +12,13 @@ import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
-    TypeAdapter,
     ValidationError,
     WithJsonSchema,
 )
 
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import require
+from msg_modules.data.class_spec import ClassSpec
 from msg_modules.generator import codes
 from msg_modules.generator.sampling import Generator
 from msg_modules.serving import protocol
@@ -31,8 +31,33 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class Inputs(_Part):
-    """The inputs of a signature, in column format."""
+class ClassesInputs(_Part):
+    """The inputs of `classes`, in column format."""
+
+    labels: list[int]
+    """Empty for all classes."""
+
+    def describe(self, classes: ClassSpec, max_labels: int) -> dict[str, list[Any]]:
+        """Returns the outputs of the signature.
+
+        Raises:
+          ConfigError: If a label is out of range, or there are too many.
+        """
+        count = len(self.labels)
+        require(
+            count <= max_labels, "The number of labels", count, f"at most {max_labels}"
+        )
+        for label in self.labels:
+            _check_label(label, len(classes))
+        labels = self.labels or range(len(classes))
+        return {
+            "names": [classes.names[label] for label in labels],
+            "shares": [classes.shares[label] for label in labels],
+        }
+
+
+class ImagesInputs(_Part):
+    """The inputs of a signature that returns images, in column format."""
 
     def to_codes(self, generator: Generator, max_images: int) -> np.ndarray:
         """Extracts or draws the codes.
@@ -43,7 +68,7 @@ class Inputs(_Part):
         raise NotImplementedError
 
 
-class LatentsInputs(Inputs):
+class LatentsInputs(ImagesInputs):
     """The inputs of `serving_default`, if the generator is unconditional."""
 
     latents: _Rows
@@ -82,7 +107,7 @@ class BlendInputs(LatentsInputs):
         return generator.check_codes([[*row, *weights] for row, weights in rows])
 
 
-class SampleInputs(Inputs):
+class SampleInputs(ImagesInputs):
     """The inputs of `sample`."""
 
     num_images: int
@@ -106,38 +131,48 @@ class SampleClassInputs(SampleInputs):
         return generator.draw_codes(self.num_images, self.seed, label=self.label)
 
 
+Inputs = ClassesInputs | ImagesInputs
 _UNCONDITIONAL: dict[str, type[Inputs]] = {
     "serving_default": LatentsInputs,
     "sample": SampleInputs,
 }
-# Without `classes`: TensorFlow Serving's REST API refuses signatures without inputs.
 _CONDITIONAL: dict[str, type[Inputs]] = {
     "serving_default": LabelledInputs,
     "sample": SampleInputs,
     "sample_class": SampleClassInputs,
     "blend": BlendInputs,
+    "classes": ClassesInputs,
 }
 _ALL = dict.fromkeys([*_CONDITIONAL.values(), *_UNCONDITIONAL.values()])
-_ROWS_SCHEMA = TypeAdapter(_Rows).json_schema()
 
 
 # A request is validated when its signature is known; these only describe it.
 def _describe_inputs() -> dict[str, Any]:
-    schemas = [inputs.model_json_schema() for inputs in _ALL]
-    return {"anyOf": [*schemas, _ROWS_SCHEMA, {"type": "null"}]}
+    kinds: list[dict[str, Any]] = []
+    for inputs in _ALL:
+        schema = inputs.model_json_schema()
+        kinds += [schema, *_unnamed(schema["properties"])]
+    return {"anyOf": [*kinds, {"type": "null"}]}
 
 
 def _describe_instances() -> dict[str, Any]:
-    rows = [_ROWS_SCHEMA["items"]]
+    rows: list[dict[str, Any]] = []
     for inputs in _ALL:
-        if not issubclass(inputs, LatentsInputs):
+        if not issubclass(inputs, (ClassesInputs, LatentsInputs)):
             continue
         schema = inputs.model_json_schema()
         items = {name: of["items"] for name, of in schema["properties"].items()}
         # Other keys are refused in this format.
         closed = {"properties": items, "additionalProperties": False}
-        rows.append({"type": "object", "required": schema["required"], **closed})
-    return {"anyOf": [{"type": "array", "items": {"anyOf": rows}}, {"type": "null"}]}
+        required = {"required": schema["required"]}
+        rows += [{"type": "object", **required, **closed}, *_unnamed(items)]
+    instances = {"type": "array", "minItems": 1, "items": {"anyOf": rows}}
+    return {"anyOf": [instances, {"type": "null"}]}
+
+
+def _unnamed(inputs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Only a single input needs no name."""
+    return list(inputs.values()) if len(inputs) == 1 else []
 
 
 class PredictRequest(_Part):
@@ -164,24 +199,20 @@ def _check_label(label: int, num_classes: int) -> None:
     require(0 <= label < num_classes, "label", label, wanted)
 
 
-def to_codes(
-    request: PredictRequest, generator: Generator, max_images: int
-) -> np.ndarray:
-    """Extracts or draws the codes of a request.
+def read_inputs(request: PredictRequest, generator: Generator) -> Inputs:
+    """Extracts the inputs of a request's signature.
 
     Args:
       request: A parsed request.
-      generator: The generator that will take the codes.
-      max_images: Maximum number of images per request.
-
-    Returns:
-      float32 `[num_images, latent_dim + num_classes]`.
+      generator: The generator that has the signature.
 
     Raises:
-      ConfigError: If the request does not match its signature or the generator.
+      ConfigError: If the generator has no such signature, or the request does not match
+        it.
     """
     if (request.instances is None) == (request.inputs is None):
         raise ConfigError("A request must have either 'instances' or 'inputs'.")
+    require(request.instances != [], "instances", [], "a list of at least one item")
     signatures = _CONDITIONAL if len(generator.classes) else _UNCONDITIONAL
     name = request.signature_name or "serving_default"
     wanted = f"one of {', '.join(signatures)}"
@@ -189,11 +220,10 @@ def to_codes(
     signature = signatures[name]
     columns = _to_columns(request, name, list(signature.model_fields))
     try:
-        inputs = signature.model_validate(columns)
+        return signature.model_validate(columns)
     except ValidationError as e:
         place = "inputs" if request.instances is None else "instances"
         raise ConfigError(f"{place}.{protocol.explain(e.errors())}") from e
-    return inputs.to_codes(generator, max_images)
 
 
 def _to_columns(

@@ -5,7 +5,7 @@ https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,22 +47,31 @@ def explain(errors: Sequence[Any]) -> str:
     return f"{place}: {errors[0]['msg']}"
 
 
-def to_json(pyramid: tuple[np.ndarray, ...], is_row: bool) -> bytes:
-    """Encodes the response to a request.
+def name_images(pyramid: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    """Returns images by the names that they have as outputs of a signature.
 
     Args:
       pyramid: `[num_images, size, size, channels]` for each scale, smallest first.
+    """
+    return {image_key(scale.shape[1]): scale for scale in pyramid}
+
+
+def to_json(outputs: Mapping[str, Sequence[Any] | np.ndarray], is_row: bool) -> bytes:
+    """Encodes the response to a request.
+
+    Args:
+      outputs: The outputs of the signature by name: lists, or images
+        `[num_images, size, size, channels]`, all of the same length.
       is_row: Row format, with an object per image, rather than column format, with an
-        array per scale.
+        array per output.
     """
     answer: dict[str, Any]
-    keys = [image_key(scale.shape[1]) for scale in pyramid]
     if is_row:
-        images = zip(*(map(_fragment, scale) for scale in pyramid), strict=True)
-        answer = {"predictions": [dict(zip(keys, i, strict=True)) for i in images]}
+        rows = zip(*outputs.values(), strict=True)
+        answer = {"predictions": [dict(zip(outputs, r, strict=True)) for r in rows]}
     else:
-        answer = {"outputs": dict(zip(keys, map(_fragment, pyramid), strict=True))}
-    return orjson.dumps(answer)
+        answer = {"outputs": outputs}
+    return orjson.dumps(answer, default=_fragment)
 
 
 def _fragment(images: np.ndarray) -> orjson.Fragment:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
-import re
-
 import tensorflow as tf
 
-from msg_modules.common import console
+from msg_modules.common import console, cpu
 
-_CPU_INFO = pathlib.Path("/proc/cpuinfo")
-_FLAGS = re.compile(r"^flags\s*:(?P<flags>.*)$", re.MULTILINE)
 # Instructions that multiply bfloat16 numbers; without them, CPUs convert each one.
 _BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 
@@ -26,8 +21,8 @@ def warn_if_slow(precision: str, strategy: str) -> None:
         return
     if tf.config.list_physical_devices("GPU"):
         return
-    found = _FLAGS.search(_CPU_INFO.read_text()) if _CPU_INFO.exists() else None
-    if found and not _BFLOAT16_FLAGS.intersection(found["flags"].split()):
+    flags = cpu.read("flags")
+    if flags and not _BFLOAT16_FLAGS.intersection(flags.split()):
         console.warn(
             "This CPU has no instructions for bfloat16 (AMX or AVX-512 BF16), so"
             " --train.precision bfloat16 is several times slower than float32; leave it"

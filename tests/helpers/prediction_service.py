@@ -50,14 +50,15 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             reason = f'Serving signature key "{key}" not found.'
             refuse(grpc.StatusCode.FAILED_PRECONDITION, reason)
         signature = self._signatures[key]
-        if set(request.inputs) != set(signature.inputs):
+        inputs = {**signature.defaults, **request.inputs}
+        if set(inputs) != set(signature.inputs):
             reason = (
                 f"input size does not match signature: {len(request.inputs)}"
                 f"!={len(signature.inputs)}"
             )
             refuse(grpc.StatusCode.INVALID_ARGUMENT, reason)
         feeds = {}
-        for name, value in request.inputs.items():
+        for name, value in inputs.items():
             info = signature.inputs[name]
             if value.dtype != info.dtype:
                 # The session would convert what came from Python.

@@ -232,4 +232,6 @@ def test_info_lists_the_classes(
         ("2", "T-shirt/top", "30.0%"),
     ]
     assert "serving_default(labels: int64 [N], latents: float32 [N, 8]) ->" in text
-    assert "classes() -> names: string [3], shares: float64 [3]" in text
+    assert (
+        "classes(labels: int64 [N]) -> names: string [N], shares: float64 [N]" in text
+    )

@@ -117,9 +117,12 @@ def test_both_get_the_classes_that_they_ask_for(
         _assert_same(answer, conditional.sample(3, 7, label=2))
     for answer in of_latents:
         _assert_same(answer, conditional.generate(codes))
-    assert client.predict("classes")["names"].tolist() == [
-        *(b"Bag", b"Ankle boot", b"T-shirt/top")
-    ]
+    names = ["Bag", "Ankle boot", "T-shirt/top"]
+    assert rest.predict(url, "msg_gan", "classes", {"labels": []})["names"] == names
+    encoded = [name.encode() for name in names]
+    assert client.predict("classes")["names"].tolist() == encoded
+    some = client.predict("classes", labels=np.array([2, 1]))
+    assert some["names"].tolist() == [encoded[2], encoded[1]]
     client.close()
 
 

@@ -126,11 +126,20 @@ def test_a_sample_draws_classes_in_their_shares(
     )
 
 
-def test_the_model_names_its_classes(call: Call):
-    answer = call("classes")
+@pytest.mark.parametrize(
+    ("labels", "names", "shares"),
+    [
+        ([], [b"Bag", b"Ankle boot", b"T-shirt/top"], [0.1, 0.6, 0.3]),
+        ([2, 0, 0], [b"T-shirt/top", b"Bag", b"Bag"], [0.3, 0.1, 0.1]),
+    ],
+)
+def test_the_model_names_its_classes(
+    call: Call, labels: list[int], names: list[bytes], shares: list[float]
+):
+    answer = call("classes", labels=np.array(labels, np.int64))
 
-    assert answer["names"].tolist() == [b"Bag", b"Ankle boot", b"T-shirt/top"]
-    np.testing.assert_allclose(answer["shares"], [0.1, 0.6, 0.3])
+    assert answer["names"].tolist() == names
+    np.testing.assert_allclose(answer["shares"], shares)
 
 
 @pytest.mark.parametrize("label", [-1, 3])
@@ -139,6 +148,8 @@ def test_a_label_out_of_range_is_refused(call: Call, label: int):
         call("serving_default", latents=LATENTS[:1], labels=np.array([label]))
     with pytest.raises(tf.errors.InvalidArgumentError):
         call("sample_class", **_request(1, 0), label=np.array(label))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        call("classes", labels=np.array([0, label]))
 
 
 def test_warm_up_requests_can_be_run(call: Call, conditional_dir: pathlib.Path):
@@ -218,3 +229,20 @@ def test_a_model_that_lacks_a_conditional_signature_is_refused(
 
     with pytest.raises(ConfigError, match=r"lacks the signature\(s\) blend"):
         sampling.load_generator(tmp_path)
+
+
+def test_a_model_is_loaded_whose_signature_classes_takes_no_labels(
+    conditional_network: keras.Model, tmp_path: pathlib.Path
+):
+    from msg_modules.data.class_spec import ClassSpec
+    from msg_modules.generator import export
+
+    classes = ClassSpec(("a", "b", "c"), (0.2, 0.3, 0.5))
+    served: Any = export.ServedGenerator(conditional_network, 8, classes)
+    names, shares = tf.constant(classes.names), tf.constant(classes.shares, tf.float64)
+    served.functions["classes"] = tf.function(
+        lambda: {"names": tf.identity(names), "shares": tf.identity(shares)}, []
+    )
+    tf.saved_model.save(served, str(tmp_path / "1"), signatures=served.functions)
+
+    assert sampling.load_generator(tmp_path).classes == classes

@@ -126,8 +126,33 @@ def test_state_and_signatures_are_tensorflow_servings(served: Server):
     labels = signatures["serving_default"]["inputs"]["labels"]
     assert labels["dtype"] == "DT_INT64"
     assert [d["size"] for d in labels["tensor_shape"]["dim"]] == ["-1"]
+    labels = signatures["classes"]["inputs"]["labels"]
+    assert labels["dtype"] == "DT_INT64"
     names = signatures["classes"]["outputs"]["names"]
-    assert [d["size"] for d in names["tensor_shape"]["dim"]] == ["3"]
+    assert [d["size"] for d in names["tensor_shape"]["dim"]] == ["-1"]
+
+
+@pytest.mark.parametrize("labels", [[], [2, 0, 0]])
+def test_classes_have_names(
+    served: Server, conditional: sampling.Generator, labels: list[int]
+):
+    by_name = served.predict(signature_name="classes", inputs={"labels": labels})
+    unnamed = served.predict(signature_name="classes", inputs=labels)
+
+    wanted = _call(conditional, "classes", labels=np.array(labels, np.int64))
+    names = [name.decode() for name in wanted["names"]]
+    outputs = {"names": names, "shares": wanted["shares"].tolist()}
+    assert by_name.json() == unnamed.json() == {"outputs": outputs}
+
+
+def test_a_row_is_a_class(served: Server):
+    by_name = served.predict(
+        signature_name="classes", instances=[{"labels": 1}, {"labels": 0}]
+    )
+    unnamed = served.predict(signature_name="classes", instances=[1, 0])
+
+    boot, bag = {"names": "Ankle boot", "shares": 0.6}, {"names": "Bag", "shares": 0.1}
+    assert by_name.json() == unnamed.json() == {"predictions": [boot, bag]}
 
 
 def _class(**changes: object) -> dict[str, object]:
@@ -162,7 +187,13 @@ def _class(**changes: object) -> dict[str, object]:
         (_class(num_images=41), "between 1 and 40"),
         (_class(seed=2**64), "64-bit"),
         ({"signature_name": "sample_class", "instances": [{}]}, "'label'"),
-        ({"signature_name": "classes", "inputs": {}}, "signature_name is 'classes'"),
+        ({"signature_name": "classes", "inputs": {}}, "inputs.labels: Field required"),
+        ({"signature_name": "classes", "inputs": 1}, "inputs.labels: Input should be"),
+        ({"signature_name": "classes", "inputs": [0, 3]}, "label is 3; it must be"),
+        ({"signature_name": "classes", "inputs": [0] * 41}, "is 41"),
+        ({"signature_name": "classes", "instances": []}, "instances is []"),
+        ({"signature_name": "classes", "instances": [[0]]}, "instances.labels.0"),
+        ({"signature_name": "classes", "instances": ["Bag"]}, "valid integer"),
         (
             {"signature_name": "blend", "inputs": {"latents": [ROW]}},
             "inputs.class_weights",

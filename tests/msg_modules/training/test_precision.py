@@ -7,6 +7,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
+from msg_modules.common import cpu
 from msg_modules.training import precision
 
 
@@ -34,7 +35,7 @@ def test_a_slow_cpu_is_told(
 ):
     lines = ["processor\t: 0", *([f"flags\t\t: {flags}"] if flags else []), ""]
     (tmp_path / "cpuinfo").write_text("\n".join(lines))
-    monkeypatch.setattr(precision, "_CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(cpu, "_INFO", tmp_path / "cpuinfo")
 
     precision.warn_if_slow(asked, "auto")
 
