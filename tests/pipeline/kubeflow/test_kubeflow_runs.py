@@ -442,6 +442,15 @@ def test_upload_makes_a_pipeline_and_then_a_version(
     assert b"msg-gan" in server.body_of("POST", "/pipelines/upload_version")
 
 
+@pytest.mark.parametrize("starts", ["submit", "schedule"])
+def test_runs_are_in_the_users_namespace(
+    starts: str, server: Kubeflow, package: str
+) -> None:
+    words = [starts, "--host", server.url, "--package", package]
+    assert command.main([*words, "--namespace", "vision"]) == 0
+    assert server.body_of("POST", "/experiments")["namespace"] == "vision"
+
+
 def test_token_and_cookies_come_from_files(
     server: Kubeflow, tmp_path: pathlib.Path
 ) -> None:
