@@ -38,7 +38,13 @@ class Disk:
             _mount("-o", "remount,bind,ro", self._view)
 
     def fill(self) -> None:
-        """Leaves no space."""
+        """Leaves no space.
+
+        Raises:
+          RuntimeError: If it was unmounted meanwhile: below is the machine's own disk.
+        """
+        if not os.path.ismount(self._disk):
+            raise RuntimeError(f"{self._disk} is not mounted any more.")
         for size in (2**20, 1):
             with contextlib.suppress(OSError), self._ballast.open("ab", 0) as ballast:
                 while True:

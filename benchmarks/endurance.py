@@ -28,7 +28,6 @@ import contextlib
 import dataclasses
 import glob
 import math
-import multiprocessing
 import os
 import pathlib
 import random
@@ -43,6 +42,7 @@ import time
 from typing import Any
 
 import disturbances
+import forked_runner
 import numpy as np
 import rich.box
 import rich.table
@@ -52,13 +52,6 @@ from disturbances import KINDS, Disk, Kind
 from msg_modules.common import console
 
 _LOCAL_RUNNER = pathlib.Path(__file__).parents[1] / "local_runner.py"
-_IMPORTED_ONCE = [
-    "components.tfds_example_gen.resolution",
-    "msg_modules.runs.results",
-    "msg_modules.training.run_fn",
-    "pipeline.local.runner",
-    "pipeline.pipeline",
-]
 _LIMIT_SECONDS = 900.0
 _IMAGES = 100
 _FLAGS = f"""
@@ -148,7 +141,6 @@ def main() -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, nohup a hangup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    multiprocessing.get_context("forkserver").set_forkserver_preload(_IMPORTED_ONCE)
     end = time.monotonic() + 60 * args.minutes
     directory = pathlib.Path(tempfile.mkdtemp(prefix="endurance-"))
     # Whatever is killed leaves its temporary files.
@@ -365,8 +357,6 @@ class Process:
         """Starts it; what it prints goes to `log.out` and `log.err`."""
         self._files = log.with_suffix(".out"), log.with_suffix(".err")
         self._began = time.monotonic()
-        for path in self._files:
-            path.touch()
         self._process: Any
         if is_plain:
             output, error = (path.open("w") for path in self._files)
@@ -374,10 +364,7 @@ class Process:
             with output, error:
                 self._process = subprocess.Popen(command, stdout=output, stderr=error)
         else:
-            context = multiprocessing.get_context("forkserver")
-            arguments = (flags, *self._files)
-            self._process = context.Process(target=_command, args=arguments)
-            self._process.start()
+            self._process = forked_runner.start(flags, *self._files)
         self.pid = self._process.pid
 
     def is_running(self) -> bool:
@@ -412,15 +399,6 @@ class Process:
             time.sleep(0.01)
         output, error = (path.read_text() for path in self._files)
         return Run(self._status(), output, error)
-
-
-def _command(flags: list[str], *files: pathlib.Path) -> None:
-    """Becomes the command."""
-    for path, stream in zip(files, (sys.stdout, sys.stderr), strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream.fileno())
-    from pipeline.local import command
-
-    sys.exit(command.main(flags))
 
 
 def _prepare_dataset(data_dir: pathlib.Path) -> None:

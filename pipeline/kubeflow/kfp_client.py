@@ -6,11 +6,13 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import requests
+import urllib3
 
 from msg_modules.common import extras, field_types, files
 from msg_modules.common.errors import ConfigError, RunError
@@ -64,7 +66,8 @@ def connect(connection: Connection) -> kfp.Client:
 
     Raises:
       ConfigError: If kfp is not installed or a file cannot be read.
-      RunError: If the host does not answer, refuses access, or is not Kubeflow
+      Unavailable: If the host does not answer, or not as it should.
+      RunError: If the host does not exist, refuses access, or is not Kubeflow
         Pipelines.
     """
     token = _read_header(connection.token_file, "token_file")
@@ -95,7 +98,6 @@ def explained(host: str) -> Iterator[None]:
       RunError: For all other errors.
     """
     import kfp_server_api
-    import urllib3
 
     try:
         yield
@@ -124,8 +126,6 @@ def _read_header(path: pathlib.Path | None, field: str) -> str | None:
 
 def _check_host(connection: Connection, token: str | None, cookies: str | None) -> None:
     """Checks the host first: the SDK would retry for 30 s and log tracebacks."""
-    import urllib3
-
     headers = {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -140,9 +140,13 @@ def _check_host(connection: Connection, token: str | None, cookies: str | None) 
             allow_redirects=False,
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
-        # urllib3's own for a host with an empty label.
+        # Before it has answered once, a name that is not known is a misspelled one.
+        if _is_no_host(e):
+            raise RunError(
+                f"{connection.host!r} does not exist ({_innermost(e)}); check --host."
+            ) from e
         raise _away(connection.host, e) from e
-    if answer.status_code in _REFUSALS:
+    if answer.status_code in _REFUSALS or _passes(answer.status_code):
         raise _refused(connection.host, answer.status_code, answer.reason)
     try:
         answer.raise_for_status()
@@ -168,18 +172,35 @@ def _away(host: str, error: Exception) -> RunError:
     )
 
 
-def _is_tls(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError | requests.exceptions.SSLError):
-            return True
-        error = error.__context__
-    return False
+def _is_tls(error: BaseException) -> bool:
+    return any(
+        isinstance(e, ssl.SSLError | requests.exceptions.SSLError)
+        for e in _causes(error)
+    )
+
+
+def _is_no_host(error: BaseException) -> bool:
+    """Whether the URL names no host, or one that name servers do not know."""
+    return any(
+        isinstance(
+            e, urllib3.exceptions.LocationValueError | requests.exceptions.InvalidURL
+        )
+        # Without an answer from a name server, the number is another one.
+        or (isinstance(e, socket.gaierror) and e.errno == socket.EAI_NONAME)
+        for e in _causes(error)
+    )
 
 
 def _innermost(error: BaseException) -> str:
-    while error.__context__ is not None:
+    *_, last = _causes(error)
+    return str(last) or type(last).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error and those during whose handling it was raised."""
+    while error is not None:
+        yield error
         error = error.__context__
-    return str(error) or type(error).__name__
 
 
 def _refused(host: str, status: int, message: str) -> RunError:
@@ -188,9 +209,13 @@ def _refused(host: str, status: int, message: str) -> RunError:
             f"{host!r} refused access: {_REFUSALS[status]} ({status} {message}); give a"
             " valid --token-file or --cookies-file, and your --namespace."
         )
-    if status in _PASSING or status >= 500:
+    if _passes(status):
         return Unavailable(f"{host!r} failed: {message} ({status}); try again later.")
     return RunError(f"{host!r} refused the request: {message} ({status}).")
+
+
+def _passes(status: int) -> bool:
+    return status in _PASSING or status >= 500
 
 
 def _message(error: Exception) -> str:

@@ -166,7 +166,7 @@ def submit(argv: Sequence[str]) -> None:
         )
     console.say(f"Run {run.run_id}")
     if args.wait:
-        _wait(client, args.connection.host, run.run_id, None)
+        _wait(args.connection, run.run_id, None)
 
 
 def schedule(argv: Sequence[str]) -> None:
@@ -224,22 +224,21 @@ def upload(argv: Sequence[str]) -> None:
 def status(argv: Sequence[str]) -> None:
     """Prints the state of a run and its steps."""
     args = _parse(RunArgs, argv, "status", "Shows the state of a run and its steps.")
-    client = kfp_client.connect(args.connection)
-    waiting.show(client, args.connection.host, args.run_id)
+    waiting.show(args.connection, args.run_id)
 
 
 def wait(argv: Sequence[str]) -> None:
     """Waits for a run to finish; raises a RunError if it failed."""
     args = _parse(WaitArgs, argv, "wait", "Waits for a run to finish.")
-    client = kfp_client.connect(args.connection)
-    _wait(client, args.connection.host, args.run_id, args.timeout)
+    _wait(args.connection, args.run_id, args.timeout)
 
 
-def _wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
+def _wait(connection: Connection, run_id: str, timeout: float | None) -> None:
     with signals.caught(
-        f"The run continues; `{_PROG} wait {run_id} --host {host}` waits for it again."
+        f"The run continues; `{_PROG} wait {run_id} --host {connection.host}` waits for"
+        " it again."
     ):
-        waiting.wait(client, host, run_id, timeout)
+        waiting.wait(connection, run_id, timeout)
 
 
 def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich.live
 import rich.spinner
@@ -16,9 +17,12 @@ import rich.text
 from msg_modules.common import console, extras
 from msg_modules.common.errors import RunError
 from pipeline.kubeflow import kfp_client
+from pipeline.kubeflow.kfp_client import Connection
 
 if TYPE_CHECKING:
     import kfp_server_api
+
+_T = TypeVar("_T")
 
 _SUCCEEDED = "SUCCEEDED"
 _PENDING = "PENDING"
@@ -37,18 +41,18 @@ _PATIENCE_SECONDS = 1800.0
 _SHORT_PATIENCE_SECONDS = 10.0
 
 
-def show(client: Any, host: str, run_id: str) -> None:
+def show(connection: Connection, run_id: str) -> None:
     """Prints the state of a run and its steps.
 
     Args:
-      client: As returned by `kfp_client.connect`.
-      host: For error messages.
+      connection: Address and credentials.
       run_id: The run.
 
     Raises:
+      ConfigError: If kfp is not installed or a file cannot be read.
       RunError: If the host refuses the request or does not answer for ten seconds.
     """
-    run = _get(client, host, run_id, _SHORT_PATIENCE_SECONDS)
+    run = _Api(connection, run_id, _SHORT_PATIENCE_SECONDS).get_run()
     console.say(f"Run {run_id}: {run.state}")
     for task in _tasks(run):
         console.say(f"  {task.display_name}: {task.state}{_reason(task)}")
@@ -56,24 +60,26 @@ def show(client: Any, host: str, run_id: str) -> None:
         console.say(_STUCK)
 
 
-def wait(client: Any, host: str, run_id: str, timeout: float | None) -> None:
+def wait(connection: Connection, run_id: str, timeout: float | None) -> None:
     """Polls a run until it has finished, and shows its steps on a terminal.
 
     The SDK's own loop never returns for a cancelled run.
 
     Args:
-      client: As returned by `kfp_client.connect`.
-      host: For error messages.
+      connection: Address and credentials.
       run_id: The run.
       timeout: Maximum time to wait, in seconds; None for no limit.
 
     Raises:
-      RunError: If the run failed, or the host is unavailable for half an hour.
+      ConfigError: If kfp is not installed or a file cannot be read.
+      RunError: If the run failed or goes on for longer, or if the host refuses the
+        request or does not answer for half an hour.
     """
     start, seen = time.monotonic(), None
+    api = _Api(connection, run_id, min(_PATIENCE_SECONDS, timeout or math.inf))
     with _display() as display:
         while True:
-            run = _get(client, host, run_id, _PATIENCE_SECONDS)
+            run = api.get_run()
             if run.state != seen:
                 console.say(f"Run {run_id}: {run.state}")
                 seen = run.state
@@ -107,28 +113,51 @@ def _unfinished(run_id: str, run: Any, timeout: float) -> str:
     )
 
 
-def _get(client: Any, host: str, run_id: str, patience: float) -> Any:
-    """Gets a run; a host that is unavailable is asked again, less and less often."""
-    with extras.needed("kubeflow"):
-        import tenacity
+class _Api:
+    """The API of a host that may be unavailable for a while."""
 
-    def tell(state: tenacity.RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome:
-            error = state.outcome.exception()
-            console.say(f"Run {run_id}: {error} Still waiting.")
+    def __init__(self, connection: Connection, run_id: str, patience: float):
+        """Connects.
 
-    for attempt in tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(kfp_client.Unavailable),
-        stop=tenacity.stop_after_delay(patience),
-        wait=tenacity.wait_random_exponential(
-            multiplier=_SECONDS_BETWEEN_LOOKS, max=_MOST_SECONDS_BETWEEN_RETRIES
-        ),
-        before_sleep=tell,
-        reraise=True,
-    ):
-        with attempt, kfp_client.explained(host):
-            run = client.get_run(run_id)
-    return run
+        Args:
+          connection: Address and credentials.
+          run_id: The run that is followed.
+          patience: How long to go on asking, in seconds.
+        """
+        self._host = connection.host
+        self._run_id = run_id
+        self._patience = patience
+        self._client = self._patiently(lambda: kfp_client.connect(connection))
+
+    def get_run(self) -> kfp_server_api.V2beta1Run:
+        """Returns the run as it is now."""
+
+        def get() -> kfp_server_api.V2beta1Run:
+            with kfp_client.explained(self._host):
+                return self._client.get_run(self._run_id)
+
+        return self._patiently(get)
+
+    def _patiently(self, ask: Callable[[], _T]) -> _T:
+        """Asks; a host that is unavailable is asked again, less and less often."""
+        with extras.needed("kubeflow"):
+            import tenacity
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            if state.attempt_number == 1 and state.outcome:
+                error = state.outcome.exception()
+                console.say(f"Run {self._run_id}: {error} Still waiting.")
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(kfp_client.Unavailable),
+            stop=tenacity.stop_after_delay(self._patience),
+            wait=tenacity.wait_random_exponential(
+                multiplier=_SECONDS_BETWEEN_LOOKS, max=_MOST_SECONDS_BETWEEN_RETRIES
+            ),
+            before_sleep=tell,
+            reraise=True,
+        )
+        return retrying(ask)
 
 
 @contextlib.contextmanager

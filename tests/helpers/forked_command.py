@@ -1,22 +1,15 @@
-"""`local_runner.py` in processes of their own that need not import TensorFlow."""
+"""`local_runner.py` in a process of its own, with which a test does something."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pathlib
 import re
 import signal
-import sys
 import time
 
-_IMPORTED_ONCE = [
-    "msg_modules.runs.results",
-    "msg_modules.training.run_fn",
-    "pipeline.datasets",
-    "pipeline.local.runner",
-    "pipeline.pipeline",
-]
+import forked_runner
+
 _SECONDS = 300.0
 
 
@@ -31,12 +24,7 @@ class ForkedCommand:
           log: What it prints goes to `log` with the suffixes `.out` and `.err`.
         """
         self._files = log.with_suffix(".out"), log.with_suffix(".err")
-        for path in self._files:
-            path.write_text("")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_IMPORTED_ONCE)
-        self._process = context.Process(target=_become, args=(flags, *self._files))
-        self._process.start()
+        self._process = forked_runner.start(flags, *self._files)
 
     @property
     def output(self) -> str:
@@ -65,11 +53,3 @@ class ForkedCommand:
         self._process.join(_SECONDS)
         assert self._process.exitcode is not None, self.output
         return self._process.exitcode
-
-
-def _become(flags: list[str], *files: pathlib.Path) -> None:
-    for path, stream in zip(files, (sys.stdout, sys.stderr), strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream.fileno())
-    from pipeline.local import command
-
-    sys.exit(command.main(flags))

@@ -44,6 +44,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+STEP_SERVER = pathlib.Path(__file__).with_name("step_server.py")
 _REPOSITORY = pathlib.Path(__file__).parents[2]
 
 Json = dict[str, Any]
@@ -126,9 +127,13 @@ class Starter(Protocol):
 class StepServer:
     """Processes that start quickly; see step_server.py."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        command: Sequence[str] = (sys.executable, str(STEP_SERVER)),
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(pathlib.Path(__file__).with_name("step_server.py"))],
+            command,
             cwd=_REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(_REPOSITORY), **environment},
             stdin=subprocess.PIPE,
@@ -221,10 +226,13 @@ class Cluster:
         self.tasks = list(graphlib.TopologicalSorter(order).static_order())
         self._dag = dag
 
-    def copied(self, generation: Generation | None = None) -> Cluster:
+    def copied(
+        self, generation: Generation | None = None, server: Starter | None = None
+    ) -> Cluster:
         """A run that goes on from here, and of which this one does not know."""
         other = copy.copy(self)
         other._generation = generation or self._generation
+        other._server = server or self._server
         other.artifacts = dict(self.artifacts)
         other.parameters = dict(self.parameters)
         return other

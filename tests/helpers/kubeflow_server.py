@@ -26,6 +26,7 @@ class Kubeflow(http.server.ThreadingHTTPServer):
       pipelines: The pipelines that were uploaded.
       troubles: What happens to the next requests but those about the health: a status,
         or None for a connection that breaks.
+      health_troubles: The same for the next requests about the health.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -34,6 +35,7 @@ class Kubeflow(http.server.ThreadingHTTPServer):
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.troubles: list[int | None] = []
+        self.health_troubles: list[int | None] = []
         self.requests: list[tuple[str, str, Any]] = []
         self.headers: dict[str, str] = {}
         self.states = ["SUCCEEDED"]
@@ -75,14 +77,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = json.loads(content) if content and is_json else content
         self.server.requests.append((method, path, body))
         self.server.headers = dict(self.headers.items())
-        if path == "/healthz":
-            self._send(*self.server.health)
-        elif self.server.troubles:
-            status = self.server.troubles.pop(0)
+        is_health = path == "/healthz"
+        troubles = self.server.health_troubles if is_health else self.server.troubles
+        if troubles:
+            status = troubles.pop(0)
             if status is None:
                 self.connection.shutdown(socket.SHUT_RDWR)
             else:
                 self._send(status, "text/plain", "no healthy upstream")
+        elif is_health:
+            self._send(*self.server.health)
         elif self.server.refusal:
             status, message = self.server.refusal
             self._send_json({"error": message, "message": message}, status)

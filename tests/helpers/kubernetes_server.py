@@ -38,6 +38,8 @@ _JOBS = {
     "trainjobs": "trainer.kubeflow.org/v1alpha1",
 }
 _RUNTIME = pathlib.Path(__file__).parents[2] / "deploy/kubernetes/trainer/runtime.yaml"
+# The ClusterTrainingRuntime that an administrator applies.
+RUNTIME: Json = yaml.safe_load(_RUNTIME.read_text())
 _ANCESTOR = "trainer.kubeflow.org/trainjob-ancestor-step"
 # Its server imports TensorFlow once and runs nothing on it.
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -154,7 +156,19 @@ class Pod:
         }
 
 
-def job_set_of(train_job: Json, runtime: Json) -> Json:
+def made_of(job: Json, runtime: Json = RUNTIME) -> Json:
+    """What pods are made of: a job, or the JobSet of a TrainJob and its runtime."""
+    return _job_set_of(job, runtime) if job["kind"] == "TrainJob" else job
+
+
+def template_of(made: Json) -> Json:
+    """The template of the pods of what `made_of` returns."""
+    if made["kind"] == "TFJob":
+        return made["spec"]["tfReplicaSpecs"]["Worker"]["template"]
+    return made["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
+
+
+def _job_set_of(train_job: Json, runtime: Json) -> Json:
     """The JobSet that Kubeflow Trainer makes of a TrainJob and its plain runtime.
 
     After pkg/runtime/framework/plugins/{plainml,jobset} and the merge of patches.
@@ -246,8 +260,7 @@ class Kubernetes(http.server.ThreadingHTTPServer):
         self.created: list[Json] = []
         self.jobs: dict[str, Job] = {}
         self.plurals = tuple(_JOBS)
-        runtime = yaml.safe_load(_RUNTIME.read_text())
-        self.runtimes = {runtime["metadata"]["name"]: runtime}
+        self.runtimes = {RUNTIME["metadata"]["name"]: RUNTIME}
         self.refusal: int | None = None
         self.make_container: Callable[..., Any] = Container
         self.lock = threading.RLock()
@@ -275,10 +288,7 @@ class Kubernetes(http.server.ThreadingHTTPServer):
     def create(self, body: Json) -> None:
         name = body["metadata"]["name"]
         self.created.append(json.loads(json.dumps(body)))
-        made = body
-        if body["kind"] == "TrainJob":
-            made = job_set_of(body, self.runtimes[body["spec"]["runtimeRef"]["name"]])
-        self.jobs[name] = Job(body, made, [])
+        self.jobs[name] = Job(body, made_of(body), [])
 
     def delete(self, name: str) -> None:
         """In the foreground: a job is there as long as its pods are.
@@ -360,7 +370,7 @@ class Kubernetes(http.server.ThreadingHTTPServer):
             prefix = f"{name}-{replicated['name']}-0"
             names = [f"{prefix}-{i}-r{job.restarts}" for i in range(count)]
             own = "batch.kubernetes.io/job-completion-index"
-        labels = _template(job)["metadata"]["labels"]
+        labels = template_of(job.made)["metadata"]["labels"]
         job.pods = [
             Pod(self, name, {**labels, own: str(i)}) for i, name in enumerate(names)
         ]
@@ -369,7 +379,7 @@ class Kubernetes(http.server.ThreadingHTTPServer):
 
     def _start(self, job: Job, pod: Pod) -> None:
         index = job.pods.index(pod)
-        (container,) = _template(job)["spec"]["containers"]
+        (container,) = template_of(job.made)["spec"]["containers"]
         environment: dict[str, str] = {}
         for entry in container["env"]:
             environment[entry["name"]] = _value(entry, pod, environment)
@@ -395,13 +405,6 @@ class Kubernetes(http.server.ThreadingHTTPServer):
                 s.bind(("127.0.0.1", 0))
                 self._ports[host[0]] = s.getsockname()[1]
         return f"127.0.0.1:{self._ports[host[0]]}"
-
-
-def _template(job: Job) -> Json:
-    spec = job.made["spec"]
-    if job.made["kind"] == "TFJob":
-        return spec["tfReplicaSpecs"]["Worker"]["template"]
-    return spec["replicatedJobs"][0]["template"]["spec"]["template"]
 
 
 def _value(entry: Json, pod: Pod, before: dict[str, str]) -> str:

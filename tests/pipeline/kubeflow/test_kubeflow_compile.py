@@ -279,14 +279,6 @@ def test_non_root_is_a_flag_since_older_backends_refuse_it() -> None:
         assert spec["securityContext"] == {"runAsNonRoot": True}
 
 
-def test_the_sdks_own_message_has_all_fields(documents: list[dict[str, Any]]) -> None:
-    sdk = pytest.importorskip("kfp.kubernetes", reason="needs kfp-kubernetes")
-    specs = {step: _platform(documents, step) for step in step_entries.STEPS}
-    for spec in [*specs.values(), *_specs(run_as_non_root=True).values()]:
-        config = sdk.kubernetes_executor_config_pb2.KubernetesExecutorConfig()
-        json_format.ParseDict(spec, config)
-
-
 def test_a_key_that_resembles_a_step_is_a_key() -> None:
     spec = _specs(tolerations=("trainer=v2:NoSchedule", "Trainer=v3:NoSchedule"))
     assert spec["Pusher"]["tolerations"] == [

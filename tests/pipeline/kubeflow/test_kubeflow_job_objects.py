@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import re
 import types
 from typing import Any
 
-import kubernetes_server
 import kubernetes_validate
 import pod_security
 import pytest
 import tyro
-import yaml
 from kubeflow import training as kubeflow_training
 from kubeflow_trainer_api import models
+from kubernetes_server import RUNTIME, made_of, template_of
 
 from msg_modules.common.errors import ConfigError
 from msg_modules.configs import ModelConfig, TrainConfig, to_flags
@@ -23,13 +21,6 @@ from msg_modules.training import cluster
 from pipeline.kubeflow import job_objects
 from pipeline.kubeflow.configs import KubeflowConfig
 
-RUNTIME = (
-    pathlib.Path(__file__).parents[3]
-    / "deploy"
-    / "kubernetes"
-    / "trainer"
-    / "runtime.yaml"
-)
 KINDS = ["jobset", "tfjob", "trainjob"]
 CONFIG = {
     "image": "registry.example.com/msg-gan:7",
@@ -60,17 +51,8 @@ def _build(job_kind: str, **fields: Any) -> dict[str, Any]:
     )
 
 
-def _as_job_set(job: dict[str, Any]) -> dict[str, Any]:
-    """What Kubeflow Trainer makes of a TrainJob; others as they are."""
-    if job["kind"] != "TrainJob":
-        return job
-    return kubernetes_server.job_set_of(job, yaml.safe_load(RUNTIME.read_text()))
-
-
 def _pod_template(job: dict[str, Any]) -> dict[str, Any]:
-    if job["kind"] == "TFJob":
-        return job["spec"]["tfReplicaSpecs"]["Worker"]["template"]
-    return _as_job_set(job)["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
+    return template_of(made_of(job))
 
 
 def _validate(kind: str, version: str, **body: Any) -> None:
@@ -119,11 +101,10 @@ def test_a_train_job_is_one_for_trainers_own_models() -> None:
 
 
 def test_the_runtime_is_one_for_trainers_own_models() -> None:
-    runtime = yaml.safe_load(RUNTIME.read_text())
-    assert runtime["metadata"]["name"] == job_objects.RUNTIME
-    parsed = models.TrainerV1alpha1ClusterTrainingRuntime.from_dict(runtime)
-    assert _is_part(runtime, json.loads(parsed.to_json()))
-    made = _as_job_set(_build("trainjob"))
+    assert RUNTIME["metadata"]["name"] == job_objects.RUNTIME
+    parsed = models.TrainerV1alpha1ClusterTrainingRuntime.from_dict(RUNTIME)
+    assert _is_part(RUNTIME, json.loads(parsed.to_json()))
+    made = made_of(_build("trainjob"))
     (job,) = made["spec"]["replicatedJobs"]
     _validate("Job", "batch/v1", spec=job["template"]["spec"])
     assert job["template"]["spec"]["completions"] == 3
@@ -230,13 +211,6 @@ def test_a_train_jobs_image_is_pulled_as_its_runtime_says() -> None:
     with pytest.raises(ConfigError, match="ClusterTrainingRuntime"):
         _build("trainjob", image_pull_policy=["Always"])
     _build("trainjob", image_pull_policy=["Pusher=Always"])
-
-
-@pytest.mark.parametrize("job_kind", KINDS)
-def test_a_job_ends_with_the_time_limit_of_a_step(job_kind: str) -> None:
-    assert '"activeDeadlineSeconds": 7200' in json.dumps(_build(job_kind))
-    unlimited = json.dumps(_build(job_kind, step_timeout=None))
-    assert "activeDeadlineSeconds" not in unlimited
 
 
 @pytest.mark.parametrize(

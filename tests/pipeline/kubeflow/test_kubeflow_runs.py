@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import rich.console
@@ -157,12 +157,20 @@ def test_waiting_has_an_end(
     assert "kubectl get pods" in line
 
 
+# The first contact with the server, and all others.
+_CONTACTS = pytest.mark.parametrize("contact", ["health_troubles", "troubles"])
+
+
+@_CONTACTS
 @pytest.mark.parametrize("trouble", [None, 429, 500, 503])
 def test_a_passing_trouble_does_not_end_the_wait(
-    server: Kubeflow, capsys: pytest.CaptureFixture[str], trouble: int | None
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    trouble: int | None,
+    contact: str,
 ) -> None:
     server.states = ["RUNNING", "RUNNING", "SUCCEEDED"]
-    server.troubles = [trouble] * 5
+    setattr(server, contact, [trouble] * 5)
     assert command.main(["wait", "run-1", "--host", server.url]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "Run run-1: SUCCEEDED"
@@ -170,35 +178,112 @@ def test_a_passing_trouble_does_not_end_the_wait(
     assert server.url in told
 
 
+@_CONTACTS
+@pytest.mark.parametrize("timeout", [[], ["--timeout", "0.05"]])
 def test_a_trouble_that_does_not_pass_ends_the_wait(
     server: Kubeflow,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    contact: str,
+    timeout: list[str],
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
-    server.troubles = [503] * 1000
-    assert command.main(["wait", "run-1", "--host", server.url]) == 1
+    if not timeout:
+        monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
+    setattr(server, contact, [503] * 1000)
+    assert command.main(["wait", "run-1", "--host", server.url, *timeout]) == 1
     assert "(503)" in _error(capsys)
 
 
+@_CONTACTS
 @pytest.mark.parametrize("trouble", [None, 503])
 def test_status_rides_out_a_passing_trouble(
-    server: Kubeflow, capsys: pytest.CaptureFixture[str], trouble: int | None
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    trouble: int | None,
+    contact: str,
 ) -> None:
-    server.troubles = [trouble] * 5
+    setattr(server, contact, [trouble] * 5)
     assert command.main(["status", "run-1", "--host", server.url]) == 0
     assert "Run run-1: SUCCEEDED" in capsys.readouterr().out
 
 
+@_CONTACTS
 def test_status_does_not_wait_for_long(
     server: Kubeflow,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    contact: str,
 ) -> None:
     monkeypatch.setattr(waiting, "_SHORT_PATIENCE_SECONDS", 0.05)
-    server.troubles = [503] * 1000
+    setattr(server, contact, [503] * 1000)
     assert command.main(["status", "run-1", "--host", server.url]) == 1
     assert "(503)" in _error(capsys)
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        ((401, "text/plain", "who are you?"), ["401", "--token-file"]),
+        ((403, "text/plain", "not you"), ["403", "--token-file"]),
+        ((404, "text/plain", "nothing"), ["not a Kubeflow Pipelines API", "404"]),
+        ((200, "text/html", "<html>Log in"), ["not a Kubeflow Pipelines API"]),
+    ],
+)
+@pytest.mark.parametrize("asks", ["status", "wait"])
+def test_a_first_answer_that_time_does_not_mend_ends_it_at_once(
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    asks: str,
+    health: tuple[int, str, str],
+    words: list[str],
+) -> None:
+    server.health = health
+    assert command.main([asks, "run-1", "--host", server.url]) == 1
+    line = _error(capsys)
+    assert all(word in line for word in words)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([socket.EAI_AGAIN] * 3, 0),
+        ([socket.EAI_NONAME], 1),
+        # After the first contact: then it cannot be misspelled.
+        ([0, 0, *[socket.EAI_NONAME] * 8], 0),
+    ],
+    ids=["no answer", "not known", "no longer known"],
+)
+def test_a_name_that_is_not_known_at_first_is_not_waited_for(
+    errors: list[int],
+    status: int,
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def answer(host: Any, *rest: Any, **more: Any) -> Any:
+        if host != "kubeflow.example":
+            return resolve(host, *rest, **more)
+        if errors and (error := errors.pop(0)):
+            raise socket.gaierror(error, "no such name")
+        return resolve("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    url = f"http://kubeflow.example:{server.server_port}"
+    assert command.main(["wait", "run-1", "--host", url]) == status
+    captured = capsys.readouterr()
+    assert captured.out.count("Still waiting") == 1 - status
+    assert (f"{url!r} does not exist" in captured.err) == bool(status)
+
+
+@pytest.mark.parametrize("host", ["http://.example.com", f"http://{'a' * 64}.com"])
+def test_a_url_without_a_host_ends_it_at_once(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["wait", "run-1", "--host", host]) == 1
+    assert "--host" in _error(capsys)
 
 
 def test_a_terminal_shows_the_steps_while_waiting(
@@ -278,8 +363,11 @@ def test_a_certificate_that_is_not_known_is_not_called_silence(
         server.close()
 
 
-def test_the_traceback_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["status", "run-1", "--host", "http://127.0.0.1:9", "--verbose"]
+def test_the_traceback_is_shown_on_request(
+    package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["upload", "--host", "http://127.0.0.1:9", "--verbose"]
+    words += ["--package", package]
     assert command.main(words) == 1
     assert "Traceback" in capsys.readouterr().err
 
@@ -354,6 +442,15 @@ def test_upload_makes_a_pipeline_and_then_a_version(
     assert b"msg-gan" in server.body_of("POST", "/pipelines/upload_version")
 
 
+@pytest.mark.parametrize("starts", ["submit", "schedule"])
+def test_runs_are_in_the_users_namespace(
+    starts: str, server: Kubeflow, package: str
+) -> None:
+    words = [starts, "--host", server.url, "--package", package]
+    assert command.main([*words, "--namespace", "vision"]) == 0
+    assert server.body_of("POST", "/experiments")["namespace"] == "vision"
+
+
 def test_token_and_cookies_come_from_files(
     server: Kubeflow, tmp_path: pathlib.Path
 ) -> None:
@@ -367,35 +464,17 @@ def test_token_and_cookies_come_from_files(
     assert headers["cookie"] == "authservice_session=abc"
 
 
-def test_a_host_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_that_is_away(package: str, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     start = time.monotonic()
-    assert command.main(["status", "run-1", "--host", url]) == 1
+    assert command.main(["upload", "--host", url, "--package", package]) == 1
     # The SDK by itself asks for half a minute.
     assert time.monotonic() - start < 10
     line = _error(capsys)
     assert url in line
     assert "refused" in line
-
-
-def test_a_host_that_refuses_the_token(
-    server: Kubeflow, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.health = (401, "text/plain", "who are you?")
-    assert command.main(["status", "run-1", "--host", server.url]) == 1
-    line = _error(capsys)
-    assert "401" in line
-    assert "--token-file" in line
-
-
-def test_a_login_page_in_front(
-    server: Kubeflow, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.health = (200, "text/html", "<html>Log in to Your Account</html>")
-    assert command.main(["status", "run-1", "--host", server.url]) == 1
-    assert "not a Kubeflow Pipelines API" in _error(capsys)
 
 
 def test_a_refused_run_is_told_in_the_servers_words(
