@@ -66,6 +66,8 @@ _CHANGES = (_PUSH, _PUSH, _ROLLBACK, _DAMAGED_PUSH, _ROLLBACK)
 _LOG_BYTES, _TRACEBACK_BYTES = 100_000, 10_000
 # From this minute on, the memory must not grow by more.
 _SETTLED, _GROWTH = 3, 0.1
+# The server closes connections that are idle for five seconds.
+_REUSED_SECONDS = 2.0
 # Floats are summed in a different order if the batch size differs.
 _TOLERANCE = 1e-4
 
@@ -464,8 +466,11 @@ def _ask(
 ) -> None:
     choose, weights = random.Random(number), [kind.weight for kind in kinds]
     connection = http.client.HTTPConnection(address, timeout=60)
+    began = time.perf_counter()
     while not stopped.is_set():
         (kind,) = choose.choices(kinds, weights)
+        if time.perf_counter() - began > _REUSED_SECONDS:
+            connection.close()
         began = time.perf_counter()
         try:
             connection.request(kind.method, kind.path, kind.body, kind.headers)

@@ -39,7 +39,12 @@ def ingest(example_gen, tmp_path):
     count = itertools.count()
 
     def run(
-        dataset, data_dir, train_split="train", eval_split="test", max_examples=None
+        dataset,
+        data_dir,
+        train_split="train",
+        eval_split="test",
+        max_examples=None,
+        **fields,
     ):
         config = DataConfig(
             dataset=dataset,
@@ -50,6 +55,7 @@ def ingest(example_gen, tmp_path):
             # Needed by images that are not square; examples keep their own size.
             image_size=24,
             channels=3,
+            **fields,
         )
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / f"examples-{next(count)}")

@@ -232,6 +232,15 @@ def test_only_an_example_with_a_class_gets_the_name_of_it(ingest, read_split, tm
     assert names == {(-1,): 1, (0, "calm"): 9, (1, "loud"): 10, (2, "écru"): 10}
 
 
+def test_a_label_without_names_arrives_as_a_number(ingest, read_split, tmp_path):
+    artifact = ingest("spoken_swatches", tmp_path, label_key="number", num_classes=3)
+    examples = read_split(artifact, "train")
+
+    assert Counter(map(label_of, examples)) == {0: 10, 1: 10, 2: 10}
+    assert not any(map(label_names_of, examples))
+    assert DatasetSpec.of(artifact).label_names == ("0", "1", "2")
+
+
 def test_the_supervised_keys_choose_between_two_images(ingest, read_split, tmp_path):
     examples = read_split(ingest("supervised_swatch_pairs", tmp_path), "train")
 
