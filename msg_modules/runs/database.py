@@ -20,6 +20,7 @@ _LOCKED_SECONDS = 5.0
 _TFX_REASON = "Failed to establish connection to Metadata storage with error: "
 _QUERY = "Error when executing query: "
 _CONNECT = "Cannot connect sqlite3 database: "
+_NO_ACCESS = ("unable to open database file", "disk I/O error")
 
 
 @contextlib.contextmanager
@@ -115,9 +116,8 @@ def _unusable(path: str | pathlib.Path, reason: str) -> RunError:
             f"There is no space left for the database {str(path)!r} ({reason});"
             f" {FREE_SPACE}."
         )
-    # Where SQLite cannot remove the journal of a killed process, it only says that it
-    # is "unable to open" the database.
-    cannot_write = "unable to open" in reason and not os.access(
+    # SQLite says so only of a file that was read-only when it was opened.
+    cannot_write = any(words in reason for words in _NO_ACCESS) and not os.access(
         pathlib.Path(path).absolute().parent, os.W_OK
     )
     if "readonly" in reason or "read-only" in reason or cannot_write:
