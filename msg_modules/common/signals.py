@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -67,7 +68,8 @@ def caught(advice: str = "") -> Iterator[None]:
     The exception can get lost: Python discards it in a destructor or a weak
     reference's callback, Beam converts it to text, and libraries catch any exception.
     The signal is therefore also noted: `check` raises it again, and so does the end of
-    the block, whatever the block itself raised.
+    the block, whatever the block itself raised. What Python and libraries print of the
+    lost exception is suppressed.
 
     Args:
       advice: A sentence on how to go on after an interruption.
@@ -87,7 +89,14 @@ def caught(advice: str = "") -> Iterator[None]:
         raise Interrupted(number, advice)
 
     outer, _caught = _caught, (received, advice)
+    report_discarded = sys.unraisablehook
+
+    def report_others(discarded: sys.UnraisableHookArgs) -> None:
+        if not isinstance(discarded.exc_value, Interrupted):
+            report_discarded(discarded)
+
     before = {number: signal.signal(number, interrupt) for number in _NUMBERS}
+    sys.unraisablehook = report_others
     try:
         yield
         check()
@@ -100,6 +109,7 @@ def caught(advice: str = "") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = report_discarded
         if received:
             logging.disable(logging.NOTSET)
         _caught = outer

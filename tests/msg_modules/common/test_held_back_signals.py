@@ -104,7 +104,7 @@ def _lose_an_interruption() -> list[str]:
     return ["went on"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_that_python_discards_is_raised_at_the_next_check():
     went_on = []
 
@@ -118,7 +118,7 @@ def test_an_interruption_that_python_discards_is_raised_at_the_next_check():
     signals.check()  # It is over.
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("error", [None, RuntimeError("a consequence")])
 def test_an_interruption_that_python_discards_is_raised_at_the_end(
     error: Exception | None,
@@ -131,7 +131,7 @@ def test_an_interruption_that_python_discards_is_raised_at_the_end(
     assert caught.value.signal_number == signal.SIGINT
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_block_that_holds_signals_back_does_not_begin_after_one():
     with pytest.raises(Interrupted), signals.caught():
         _lose_an_interruption()
