@@ -34,7 +34,7 @@ _GROUPS = {
             "local_runner",
             "report",
         ),
-        "ended_run": ("kubeflow_retries", "kubeflow_steps"),
+        "ended_run": ("kubeflow_jobs", "kubeflow_retries", "kubeflow_steps"),
     }.items()
     for name in names
 }
