@@ -330,7 +330,7 @@ class Endurance:
         last = (run.error or run.output).splitlines()[-1:]
         console.say(f"  {run.status}: {' '.join(last)}")
         _check_end(run, kind)
-        _check_metadata(self._disk.root)
+        _check_metadata(self._disk.root, kind)
         served = _served(self._disk.root)
         if kind is _DAMAGED:
             # A model that was made again may be pushed again.
@@ -440,7 +440,7 @@ def _check_end(run: Run, kind: Kind | None = None) -> None:
         raise Loss(f"there should be one line of error, with {words!r}")
 
 
-def _check_metadata(root: pathlib.Path) -> None:
+def _check_metadata(root: pathlib.Path, kind: Kind | None) -> None:
     """Reads the metadata as `msg-gan runs` does, and lets SQLite check it."""
     from msg_modules.common.errors import RunError
     from msg_modules.runs import evaluations
@@ -451,7 +451,9 @@ def _check_metadata(root: pathlib.Path) -> None:
     try:
         evaluations.find_evaluations(root)
     except RunError as e:
-        raise Loss(f"the metadata cannot be read: {e}") from e
+        # No step reads the metrics again, so a run does not notice their damage.
+        if kind is not _DAMAGED or "delete" not in str(e):
+            raise Loss(f"the metadata cannot be read: {e}") from e
     with contextlib.closing(sqlite3.connect(database)) as connection:
         ((answer,), *_) = connection.execute("PRAGMA integrity_check")
     if answer != "ok":

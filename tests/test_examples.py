@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -67,3 +68,23 @@ def test_augment_mixes_generated_images_in(
     shares = [int(line.split(")")[1].split("%")[0]) for line in lines]
     assert all(line.startswith("(32, 28, 28, 1) ") for line in lines)
     assert 10 < np.mean(shares) < 40
+
+
+def test_a_folder_is_painted_that_has_classes_and_colours(tmp_path: pathlib.Path):
+    painted = tmp_path / "painted"
+    subprocess.run(
+        [sys.executable, EXAMPLES / "paint_folder.py", painted, "--count", "30"],
+        cwd=EXAMPLES.parent,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        check=True,
+    )
+
+    assert len(list(painted.iterdir())) == 10
+    files = sorted(painted.glob("*/*.png"))
+    assert len(files) == 30
+    pixels = np.stack([np.asarray(PIL.Image.open(path)) for path in files])
+    assert pixels.shape == (30, 28, 28, 4)
+    opacity = pixels[..., 3]
+    assert set(np.unique(opacity)) == {0, 255}
+    mean = pixels[..., :3].mean(axis=(1, 2))
+    assert (mean.max(axis=1) > 1.05 * mean.min(axis=1)).all()
