@@ -94,7 +94,7 @@ def test_tfxs_own_entry_point_fails_for_three_reasons(cluster: Cluster) -> None:
         artifact["type"] = {"schemaTitle": title}
     assert "Could not import system.Artifact" in run()
     del request["outputs"]["artifacts"]["executor-logs"]
-    assert "Could not find directory minio://" in run()
+    assert "File system scheme 'minio' not implemented" in run()
 
 
 @pytest.mark.parametrize("what", ["TFX", "code"])
