@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from recipe_rows import ROWS, Settings, complete
@@ -105,8 +105,8 @@ def load(path: pathlib.Path) -> list[Result]:
 
 def missing(
     results: Sequence[Result],
-    names: Iterable[str],
-    seeds: Iterable[int],
+    names: Collection[str],
+    seeds: Collection[int],
     conditions: Conditions,
 ) -> dict[int, list[str]]:
     """Returns the names of rows without a result, by seed.

@@ -64,6 +64,7 @@ _PUSH, _DAMAGED_PUSH, _ROLLBACK = "pushes", "damaged pushes", "rollbacks"
 _CHANGES = (_PUSH, _PUSH, _ROLLBACK, _DAMAGED_PUSH, _ROLLBACK)
 # Limits on what is printed about versions, and for each status 500.
 _LOG_BYTES, _TRACEBACK_BYTES = 100_000, 10_000
+_SAMPLE_SECONDS = 2.0
 # From this minute on, the memory must not grow by more.
 _SETTLED, _GROWTH = 3, 0.1
 # The server closes connections that are idle for five seconds.
@@ -384,13 +385,13 @@ def _watch(
     minutes: list[Minute] = []
     while time.monotonic() < until and served.is_running():
         minute_ends = min(until, began + 60 * (len(minutes) + 1))
-        memory: list[float] = []
+        memory = [served.megabytes()]
         while time.monotonic() < minute_ends and served.is_running():
-            memory.append(served.megabytes())
             if time.monotonic() > next_change:
                 done[next(changes)] += 1
                 next_change += args.change_seconds
-            time.sleep(2)
+            time.sleep(_SAMPLE_SECONDS)
+            memory.append(served.megabytes())
         minute = Minute(done.copy(), figures.num_correct, len(figures.failures), memory)
         minutes.append(minute)
         console.say(

@@ -9,6 +9,6 @@ from components.checked_statistics_gen import executor
 
 
 class CheckedStatisticsGen(StatisticsGen):
-    """TFX's StatisticsGen, except that it fails if a file of the examples is cut."""
+    """TFX's StatisticsGen, except that it fails if an examples file was truncated."""
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)

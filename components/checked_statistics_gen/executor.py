@@ -23,7 +23,7 @@ class Executor(executor.Executor):
         """Computes the statistics of every split.
 
         Raises:
-          RunError: If a file of the examples is missing or was cut.
+          RunError: If a file of the examples is missing or has changed in size.
         """
         manifest.check(artifact_utils.get_single_uri(input_dict["examples"]))
         super().Do(input_dict, output_dict, exec_properties)

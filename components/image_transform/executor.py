@@ -26,7 +26,7 @@ class Executor(executor.Executor):
         """Transforms the examples to the images of the schema's `DatasetSpec`.
 
         Raises:
-          RunError: If a file of the examples is missing or was cut.
+          RunError: If a file of the examples is missing or has changed in size.
         """
         manifest.check(artifact_utils.get_single_uri(input_dict["examples"]))
         dataset = DatasetSpec.of(input_dict["schema"][0])

@@ -1,6 +1,6 @@
-"""The sizes of examples files, which tell whether they are still whole.
+"""The sizes of the files of examples, which show whether they are still complete.
 
-TensorFlow and Beam read a gzipped file that is cut to a few bytes as one without
+TensorFlow and Beam read a gzipped file that was truncated to a few bytes as one without
 examples.
 """
 
@@ -48,10 +48,13 @@ def check(directory: str, inside: str = "") -> None:
         raise RunError(f"The file {path!r} is damaged ({e}); {remedy}") from e
     for name, size in recorded.items():
         if name.startswith(os.path.join(inside, "")) and sizes.get(name) != size:
-            found = f"has {sizes[name]:,} bytes" if name in sizes else "is missing"
+            found = (
+                f"has {sizes[name]:,} bytes instead of {size:,}"
+                if name in sizes
+                else "is missing"
+            )
             raise RunError(
-                f"The file {os.path.join(directory, name)!r} {found} but was written"
-                f" with {size:,}; {remedy}"
+                f"The file {os.path.join(directory, name)!r} {found}; {remedy}"
             )
 
 

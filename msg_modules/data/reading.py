@@ -78,9 +78,10 @@ def read_spec(file_pattern: str | Sequence[str]) -> ImageSpec:
     Raises:
       RunError: If there are no files or no examples, or a file is corrupt.
     """
-    for pattern in _patterns(file_pattern):
-        artifact, split = os.path.split(os.path.dirname(pattern))
-        manifest.check(artifact, split)
+    with _told(file_pattern):
+        for pattern in _patterns(file_pattern):
+            artifact, split = os.path.split(os.path.dirname(pattern))
+            manifest.check(artifact, split)
     features = _first_features(file_pattern)
     try:
         spec = ImageSpec.of_keys(features, channels=1)

@@ -117,8 +117,11 @@ def _unusable(path: str | pathlib.Path, reason: str) -> RunError:
             f" {FREE_SPACE}."
         )
     # SQLite says so only of a file that was read-only when it was opened.
-    cannot_write = any(words in reason for words in _NO_ACCESS) and not os.access(
-        pathlib.Path(path).absolute().parent, os.W_OK
+    directory = pathlib.Path(path).absolute().parent
+    cannot_write = (
+        any(words in reason for words in _NO_ACCESS)
+        and os.access(directory, os.F_OK)
+        and not os.access(directory, os.W_OK)
     )
     if "readonly" in reason or "read-only" in reason or cannot_write:
         return RunError(

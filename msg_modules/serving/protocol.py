@@ -62,8 +62,8 @@ def to_json(outputs: Mapping[str, Sequence[Any] | np.ndarray], is_row: bool) -> 
     Args:
       outputs: The outputs of the signature by name: lists, or images
         `[num_images, size, size, channels]`, all of the same length.
-      is_row: Row format, with an object per image, rather than column format, with an
-        array per output.
+      is_row: Row format, with an object per image or class, rather than column
+        format, with an array per output.
     """
     answer: dict[str, Any]
     if is_row:

@@ -113,10 +113,11 @@ def test_a_disk_that_gets_read_only_does_not_make_the_database_damaged(
     path = tmp_path / "metadata.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE Type (content)")
-        if _mount("--bind", tmp_path, tmp_path):
-            pytest.skip("needs root, which may mount")
+        if not _mount("--bind", tmp_path, tmp_path):
+            pytest.skip("mounting is not permitted here")
         try:
-            assert not _mount("-o", "remount,bind,ro", tmp_path)
+            if not _mount("-o", "remount,bind,ro", tmp_path):
+                pytest.skip("remounting is not permitted here")
             # The journal cannot be created beside the file, which is open.
             with pytest.raises(sqlite3.Error, match="unable to open") as seen:
                 connection.execute("INSERT INTO Type VALUES (1)")
@@ -132,7 +133,9 @@ def test_a_disk_that_gets_read_only_does_not_make_the_database_damaged(
             subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
-def _mount(*arguments: str | pathlib.Path) -> int:
-    return subprocess.run(
-        ["mount", *arguments], capture_output=True, check=False
-    ).returncode
+def _mount(*arguments: str | pathlib.Path) -> bool:
+    command = ["mount", *arguments]
+    try:
+        return not subprocess.run(command, capture_output=True, check=False).returncode
+    except FileNotFoundError:
+        return False

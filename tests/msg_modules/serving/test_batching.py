@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from msg_modules.serving import batching
 from msg_modules.serving.batching import Batcher, Draw
 
 
@@ -23,13 +24,15 @@ def _times(factor: float) -> Draw:
 
 
 def _run(
-    ask: Callable[[Batcher], Coroutine], batch_images: int = 64
+    ask: Callable[[Batcher], Coroutine],
+    batch_images: int = 64,
+    wait_seconds: float = 0.2,
 ) -> tuple[list, list[int]]:
     """What the requests were answered, and how many images were drawn together."""
     sizes: list[int] = []
 
     async def main() -> list:
-        batcher = Batcher(batch_images, wait_seconds=0.2, observe=sizes.append)
+        batcher = Batcher(batch_images, wait_seconds, observe=sizes.append)
         try:
             return await asyncio.wait_for(ask(batcher), 30)
         finally:
@@ -93,7 +96,12 @@ def test_a_failure_is_its_requests_own_and_not_the_end():
     np.testing.assert_array_equal(images, [[3]])
 
 
-def test_a_request_that_fails_does_not_fail_those_that_came_with_it():
+def test_a_request_that_fails_does_not_fail_those_that_came_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    # Or two threads may share the requests.
+    monkeypatch.setattr(batching, "_THREADS", 1)
+
     def draw(latents: np.ndarray) -> tuple[np.ndarray, ...]:
         if latents.max() > 100:
             raise ValueError("too large")
@@ -103,11 +111,12 @@ def test_a_request_that_fails_does_not_fail_those_that_came_with_it():
         requests = [batcher.generate(draw, _latents(n)) for n in (1, 1000, 2)]
         return await asyncio.gather(*requests, return_exceptions=True)
 
-    ((one,), error, (two,)), sizes = _run(ask)
+    # The third request ends the wait.
+    ((one,), error, (two,)), sizes = _run(ask, batch_images=3, wait_seconds=30)
     np.testing.assert_array_equal([one, two], [[[3]], [[6]]])
     assert str(error) == "too large"
     assert error.__context__ is None  # Or its traceback would be logged twice.
-    assert sizes[0] > 1
+    assert sizes == [3, 1, 1, 1]
 
 
 def test_who_has_gone_is_not_drawn_for():

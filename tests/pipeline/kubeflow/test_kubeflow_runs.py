@@ -471,7 +471,7 @@ def test_a_host_that_is_away(package: str, capsys: pytest.CaptureFixture[str]) -
     start = time.monotonic()
     assert command.main(["upload", "--host", url, "--package", package]) == 1
     # The SDK by itself asks for half a minute.
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 25
     line = _error(capsys)
     assert url in line
     assert "refused" in line
