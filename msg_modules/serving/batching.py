@@ -122,7 +122,8 @@ class Batcher:
             return
         # It may be the error of one of them.
         for request in batch:
-            self._answer(draw, [request])
+            if not request.pyramid.done():
+                self._answer(draw, [request])
 
 
 def _fail(request: _Request, error: Exception) -> None:
