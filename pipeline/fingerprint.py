@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import grimp
 
+from msg_modules.common import signals
+
 if TYPE_CHECKING:
     from tfx.dsl.components.base import base_component
 
@@ -114,6 +116,8 @@ def _files(module: str) -> set[pathlib.Path]:
 
 @functools.cache
 def _import_graph() -> grimp.ImportGraph:
-    return grimp.build_graph(
-        *_PACKAGES, exclude_type_checking_imports=True, cache_dir=None
-    )
+    # In grimp's Rust code, an exception of a signal handler is a panic.
+    with signals.held_back():
+        return grimp.build_graph(
+            *_PACKAGES, exclude_type_checking_imports=True, cache_dir=None
+        )

@@ -66,7 +66,8 @@ def caught(advice: str = "") -> Iterator[None]:
     """Raises `Interrupted` on the first Ctrl-C or SIGTERM; a second one kills.
 
     The exception can get lost: Python discards it in a destructor or a weak
-    reference's callback, Beam converts it to text, and libraries catch any exception.
+    reference's callback, Beam converts it to text, Rust code panics, and libraries
+    catch any exception.
     The signal is therefore also noted: `check` raises it again, and so does the end of
     the block, whatever the block itself raised. What Python and libraries print of the
     lost exception is suppressed.
@@ -102,7 +103,7 @@ def caught(advice: str = "") -> Iterator[None]:
         check()
     except Interrupted:
         raise
-    except Exception as e:
+    except BaseException as e:
         if received:
             raise Interrupted(received[0], advice) from e
         raise

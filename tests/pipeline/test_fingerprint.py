@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import signal
+import threading
 
 import pytest
 
 from components.tfds_example_gen import sources
+from msg_modules.common import signals
+from msg_modules.common.errors import Interrupted
 from pipeline import fingerprint
 from pipeline.configs import PipelineConfig
 from pipeline.pipeline import create_pipeline
@@ -158,3 +162,19 @@ def test_data_are_told_apart_by_directory_and_by_every_change_of_a_file(
     record.unlink()
     seen.append(current(copy))
     assert len(set(seen)) == len(seen)
+
+
+def test_an_interruption_waits_until_the_imports_are_known(
+    capfd: pytest.CaptureFixture[str],
+):
+    for milliseconds in range(0, 60, 2):
+        fingerprint._import_graph.cache_clear()
+        interruption = threading.Timer(
+            milliseconds / 1000, os.kill, (os.getpid(), signal.SIGINT)
+        )
+        with pytest.raises(Interrupted), signals.caught():
+            interruption.start()
+            fingerprint._import_graph()
+            interruption.join()
+            signals.check()
+    assert "panicked" not in capfd.readouterr().err

@@ -119,9 +119,11 @@ def test_an_interruption_that_python_discards_is_raised_at_the_next_check():
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("error", [None, RuntimeError("a consequence")])
+@pytest.mark.parametrize(
+    "error", [None, RuntimeError("a consequence"), BaseException("a panic")]
+)
 def test_an_interruption_that_python_discards_is_raised_at_the_end(
-    error: Exception | None,
+    error: BaseException | None,
 ):
     with pytest.raises(Interrupted) as caught, signals.caught():
         _lose_an_interruption()
