@@ -80,6 +80,7 @@ def caught(advice: str = "") -> Iterator[None]:
     """
     global _caught
     received: list[int] = []
+    is_ending = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame
@@ -87,7 +88,8 @@ def caught(advice: str = "") -> Iterator[None]:
         received.append(number)
         # Libraries that catch it would log it, as AutoGraph and TFX do.
         logging.disable()
-        raise Interrupted(number, advice)
+        if not is_ending:
+            raise Interrupted(number, advice)
 
     outer, _caught = _caught, (received, advice)
     report_discarded = sys.unraisablehook
@@ -108,12 +110,16 @@ def caught(advice: str = "") -> Iterator[None]:
             raise Interrupted(received[0], advice) from e
         raise
     finally:
+        # A signal that arrives now must not prevent the rest.
+        is_ending = True
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = report_discarded
         if received:
             logging.disable(logging.NOTSET)
         _caught = outer
+    if received:
+        raise Interrupted(received[0], advice)
 
 
 def check(place: str = "") -> None:

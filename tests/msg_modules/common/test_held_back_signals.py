@@ -4,6 +4,7 @@ import contextlib
 import logging
 import pathlib
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -131,6 +132,27 @@ def test_an_interruption_that_python_discards_is_raised_at_the_end(
             raise error
 
     assert caught.value.signal_number == signal.SIGINT
+
+
+def test_a_signal_at_the_end_does_not_keep_anything_from_being_restored(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    before = [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
+    restore = signal.signal
+
+    def interrupted(number: int, handler: signal.Handlers) -> None:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGTERM)
+        restore(number, handler)
+
+    with pytest.raises(Interrupted) as caught, signals.caught():
+        monkeypatch.setattr(signal, "signal", interrupted)
+
+    assert caught.value.signal_number == signal.SIGTERM
+    after = [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
+    assert after == before
+    assert not logging.root.manager.disable
+    signals.check()
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
