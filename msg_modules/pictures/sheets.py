@@ -191,11 +191,18 @@ class SampleSheets:
         """Writes a sheet of training images at all scales."""
         save_image(pyramid_sheet(pyramid), self._directory / _REAL_NAME)
 
-    def draw(self, generator: tf.Module, step: int) -> list[np.ndarray]:
-        """Writes a sheet of generated images at all scales; returns the pyramid."""
+    def draw(
+        self, generator: tf.Module, step: int
+    ) -> tuple[pathlib.Path, list[np.ndarray]]:
+        """Writes a sheet of generated images at all scales.
+
+        Returns:
+          The file, and the pyramid.
+        """
         pyramid = [scale.numpy() for scale in generator(self._codes, training=False)]
-        save_image(pyramid_sheet(pyramid), self._directory / f"step-{step:08d}.png")
-        return pyramid
+        path = self._directory / f"step-{step:08d}.png"
+        save_image(pyramid_sheet(pyramid), path)
+        return path, pyramid
 
 
 def read_steps(directory: pathlib.Path) -> list[PIL.Image.Image]:

@@ -327,10 +327,10 @@ class _Loop:
         self._watch.see_report(step, by_name["real_accuracy"], by_name["fake_accuracy"])
 
     def _draw(self, reporter: Reporter, step: int) -> None:
-        pyramid = self._samples.draw(self._gan.ema_generator, step)
+        path, pyramid = self._samples.draw(self._gan.ema_generator, step)
         if self._draws.is_due(step):
             self._draws.draw(self._gan.ema_generator, step)
-        reporter.show(step, sheets.pyramid_sheet(pyramid))
+        reporter.show(step, path, pyramid)
         self._watch.see_samples(step, pyramid[-1])
 
     def _save(self, step: int) -> None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import tensorflow as tf
 
 from msg_modules.common import console, files
 from msg_modules.gan.step import METRICS
+from msg_modules.pictures import sheets, terminal
 
 _STATS_FILE = "stats.jsonl"
 # Minimum interval between lines if the output is not a terminal.
 _SECONDS_PER_LINE = 10.0
+# Minimum interval between sheets on a terminal.
+_SECONDS_PER_SHEET = 60.0
+_IMAGES_PER_SHEET = 10
 
 
 class Reporter:
@@ -49,6 +52,7 @@ class Reporter:
         self._seconds = kept[-1]["seconds"] if kept else 0.0
         self._last_step = first_step
         self._printed = -_SECONDS_PER_LINE
+        self._shown: float | None = None
         console.say(
             "  loss: of the generator (G) and the discriminator (D); accuracy: of the"
             " discriminator\n  on real and on generated images, 50% at chance level"
@@ -92,15 +96,33 @@ class Reporter:
                 tf.summary.scalar(name, line[name])
         self._print(line)
 
-    def show(self, step: int, sheet: PIL.Image.Image) -> None:
-        """Writes a sample sheet to TensorBoard.
+    def show(
+        self, step: int, path: pathlib.Path, pyramid: Sequence[np.ndarray]
+    ) -> None:
+        """Writes a sample sheet to TensorBoard; prints where the first one is.
+
+        On a terminal, prints some of its images as well, and of later sheets once a
+        minute.
 
         Args:
           step: Finished steps.
-          sheet: A picture, grayscale or RGB.
+          path: File of the sheet.
+          pyramid: Its images, as in `sheets.pyramid_sheet`.
         """
+        sheet = np.atleast_3d(np.asarray(sheets.pyramid_sheet(pyramid)))
         with self._writer.as_default(step=step):
-            tf.summary.image("samples", np.atleast_3d(np.asarray(sheet))[None])
+            tf.summary.image("samples", sheet[None])
+        now = time.monotonic()
+        if self._shown is not None and (
+            not console.is_terminal() or now - self._shown < _SECONDS_PER_SHEET
+        ):
+            return
+        self._shown = now
+        console.say(f"  images of step {step:,}: {path}")
+        if console.is_terminal():
+            width = console.console.width
+            images = terminal.preview(pyramid, _IMAGES_PER_SHEET, width)
+            console.console.print(images)
 
     def _print(self, line: dict[str, Any]) -> None:
         now = time.monotonic()

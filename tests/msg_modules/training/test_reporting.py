@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 
 import numpy as np
 import PIL.Image
 import pytest
+import rich.console
 
+from msg_modules.common import console
 from msg_modules.gan.step import METRICS
 from msg_modules.pictures import curves
 from msg_modules.training import reporting
@@ -116,3 +119,35 @@ def test_curves_are_drawn_from_the_reports(tmp_path: pathlib.Path, steps: list[i
         assert picture.size == (1080, 720)
         assert len(np.unique(np.asarray(picture.convert("L")))) > 20
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "seconds", "lines", "pictures"),
+    [(True, 60.0, 1, 1), (True, 0.0, 3, 3), (False, 0.0, 1, 0)],
+)
+def test_the_first_sheet_is_named_and_on_a_terminal_shown_and_later_ones_too(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_terminal: bool,
+    seconds: float,
+    lines: int,
+    pictures: int,
+):
+    printed = io.StringIO()
+    monkeypatch.setattr(
+        console,
+        "console",
+        rich.console.Console(file=printed, force_terminal=is_terminal, width=200),
+    )
+    monkeypatch.setattr(reporting, "_SECONDS_PER_SHEET", seconds)
+    pyramid = [np.zeros([20, size, size, 1], np.float32) for size in (7, 14)]
+
+    with reporting.Reporter(tmp_path, batch_size=8, first_step=0) as reporter:
+        for step in (250, 500, 750):
+            reporter.show(step, tmp_path / f"{step}.png", pyramid)
+
+    text = printed.getvalue()
+    assert text.count("images of step") == text.count(".png") == lines
+    assert "250.png" in text
+    # Ten images of 14 pixels, two of which share a character.
+    assert text.count("▄") == pictures * 10 * 15 * 8
