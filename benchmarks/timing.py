@@ -48,12 +48,13 @@ def describe_machine() -> str:
     flags = (cpu.read("flags") or "").split()
     has = [name for name, flag in _INSTRUCTIONS.items() if flag in flags]
     lacks = [name for name in _INSTRUCTIONS if name not in has]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    can_be_bound = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if can_be_bound else os.cpu_count()
     return ", ".join(
         [
             *gpus,
             cpu.read("model name") or platform.processor() or platform.machine(),
-            f"{cores or os.cpu_count()} cores",
+            f"{cores} core" if cores == 1 else f"{cores} cores",
             f"with {' and '.join(has)}" if has else f"without {' or '.join(lacks)}",
         ]
     )

@@ -41,7 +41,7 @@ class Batcher:
         Args:
           batch_images: A batch with this many images is closed.
           wait_seconds: How long the first request of a batch waits for more.
-          observe: Called with the number of images of each batch.
+          observe: Called with the number of images of each batch that was drawn.
         """
         self._batch_images = batch_images
         self._wait_seconds = wait_seconds
@@ -110,8 +110,8 @@ class Batcher:
     def _answer(self, draw: Draw, batch: list[_Request]) -> None:
         try:
             codes = np.concatenate([request.codes for request in batch])
-            self._observe(len(codes))
             pyramid = draw(codes)
+            self._observe(len(codes))
         except Exception as e:
             # Any error fails its request only, not the server.
             if len(batch) == 1:

@@ -116,7 +116,7 @@ def test_a_request_that_fails_does_not_fail_those_that_came_with_it(
     np.testing.assert_array_equal([one, two], [[[3]], [[6]]])
     assert str(error) == "too large"
     assert error.__context__ is None  # Or its traceback would be logged twice.
-    assert sizes == [3, 1, 1, 1]
+    assert sizes == [1, 1]
 
 
 def test_who_has_gone_is_not_drawn_for():
