@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import Any
 
@@ -57,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # only distributes tests needs no TensorFlow, which takes seconds to import.
     if config.getoption("numprocesses"):
         return
+    if hasattr(config, "workerinput"):
+        # One core per process: TensorFlow's threads wait for each other actively, so
+        # that processes with two each slow each other down many times.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from msg_modules.training.distribution import configure_devices
 
     configure_devices("mirrored", 2)
