@@ -330,7 +330,7 @@ class Endurance:
         last = (run.error or run.output).splitlines()[-1:]
         console.say(f"  {run.status}: {' '.join(last)}")
         _check_end(run, kind)
-        _check_metadata(self._disk.root, kind)
+        _check_metadata(self._disk.root, kind, is_first=not scenario.before)
         served = _served(self._disk.root)
         if kind is _DAMAGED:
             # A model that was made again may be pushed again.
@@ -440,7 +440,7 @@ def _check_end(run: Run, kind: Kind | None = None) -> None:
         raise Loss(f"there should be one line of error, with {words!r}")
 
 
-def _check_metadata(root: pathlib.Path, kind: Kind | None) -> None:
+def _check_metadata(root: pathlib.Path, kind: Kind | None, is_first: bool) -> None:
     """Reads the metadata as `msg-gan runs` does, and lets SQLite check it."""
     from msg_modules.common.errors import RunError
     from msg_modules.runs import evaluations
@@ -448,6 +448,8 @@ def _check_metadata(root: pathlib.Path, kind: Kind | None) -> None:
     database = root / "metadata.sqlite"
     if not database.exists():
         return
+    if is_first and not database.stat().st_size:
+        return  # The run was ended before it recorded anything.
     try:
         evaluations.find_evaluations(root)
     except RunError as e:

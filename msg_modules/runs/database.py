@@ -45,7 +45,11 @@ def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore
     _roll_back(path)
     if path.is_file() and not path.stat().st_size:
         # SQLite takes it for a new database, which ML Metadata then tries to fill.
-        raise _unusable(path, "it is empty")
+        raise RunError(
+            f"The database {str(path)!r} is empty: the first run was ended before it"
+            " recorded anything, or the file was truncated. The next run of the"
+            " pipeline fills it and keeps the checkpoints."
+        )
     with explained(path):
         yield metadata_store.MetadataStore(config)
 

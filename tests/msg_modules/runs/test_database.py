@@ -107,6 +107,26 @@ def test_a_database_whose_writer_was_killed_can_be_read(tmp_path: pathlib.Path):
     assert (found.id, found.name) == (kept, "Kept")
 
 
+def test_a_database_in_which_nothing_was_recorded_is_filled_by_the_next_run(
+    tmp_path: pathlib.Path,
+):
+    from ml_metadata.metadata_store import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    path = tmp_path / "metadata.sqlite"
+    path.touch()
+    with pytest.raises(RunError, match="is empty") as caught, database.opened(tmp_path):
+        pytest.fail("It was opened.")
+    assert "move it away" not in str(caught.value)
+
+    database.check(path)
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    metadata_store.MetadataStore(config)
+    with database.opened(tmp_path) as store:
+        assert store.get_executions() == []
+
+
 def test_a_disk_that_gets_read_only_does_not_make_the_database_damaged(
     tmp_path: pathlib.Path,
 ):
