@@ -203,7 +203,9 @@ def _say_moved(config: PipelineConfig) -> None:
     """Says what becomes of the artifacts of a pipeline root that was moved."""
     from msg_modules.runs import results
 
-    if not config.metadata_path.exists():
+    path = config.metadata_path
+    # It is empty if the first run was ended before it recorded anything.
+    if not path.exists() or not path.stat().st_size:
         return
     if root := results.moved_from(pathlib.Path(config.pipeline_root)):
         console.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from refusals import status_of
 
 from pipeline import flags
-from pipeline.configs import PRESETS
+from pipeline.configs import PRESETS, PipelineConfig
 from pipeline.local import command
 
 
@@ -106,3 +107,11 @@ def test_a_process_of_a_job_is_told_to_train_without_the_pipeline(
     (line,) = capsys.readouterr().err.splitlines()
     assert "TF_CONFIG" in line
     assert "msg-gan train" in line
+
+
+def test_a_root_whose_first_run_recorded_nothing_was_not_moved(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "metadata.sqlite").touch()
+    command._say_moved(PipelineConfig(pipeline_root=str(tmp_path)))
+    assert not capsys.readouterr().out
