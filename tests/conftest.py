@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if hasattr(config, "workerinput"):
         # One core per process: TensorFlow's threads wait for each other actively, so
-        # that processes with two each slow each other down many times.
+        # processes with more threads than cores slow each other down.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from msg_modules.training.distribution import configure_devices
 

@@ -129,6 +129,11 @@ def is_terminal() -> bool:
     return console.is_terminal
 
 
+def has_colours() -> bool:
+    """Whether standard output is a terminal that shows colours."""
+    return is_terminal() and bool(console.color_system) and not console.no_color
+
+
 @contextlib.contextmanager
 def progress(
     description: str, total: int, done: int = 0

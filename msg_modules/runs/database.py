@@ -43,7 +43,7 @@ def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore
         metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     )
     _roll_back(path)
-    if path.is_file() and not path.stat().st_size:
+    if path.is_file() and not has_records(path):
         # SQLite takes it for a new database, which ML Metadata then tries to fill.
         raise RunError(
             f"The database {str(path)!r} is empty: the first run was ended before it"
@@ -52,6 +52,11 @@ def opened(pipeline_root: pathlib.Path) -> Iterator[metadata_store.MetadataStore
         )
     with explained(path):
         yield metadata_store.MetadataStore(config)
+
+
+def has_records(path: pathlib.Path) -> bool:
+    """Whether the file exists and is not empty, as after a run that ended at once."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _roll_back(path: pathlib.Path) -> None:

@@ -101,8 +101,8 @@ class Reporter:
     ) -> None:
         """Writes a sample sheet to TensorBoard; prints where the first one is.
 
-        On a terminal, prints some of its images as well, and of later sheets once a
-        minute.
+        On a terminal with colours, prints some of its images as well, and of later
+        sheets once a minute.
 
         Args:
           step: Finished steps.
@@ -114,12 +114,12 @@ class Reporter:
             tf.summary.image("samples", sheet[None])
         now = time.monotonic()
         if self._shown is not None and (
-            not console.is_terminal() or now - self._shown < _SECONDS_PER_SHEET
+            not console.has_colours() or now - self._shown < _SECONDS_PER_SHEET
         ):
             return
         self._shown = now
         console.say(f"  images of step {step:,}: {path}")
-        if console.is_terminal():
+        if console.has_colours():
             width = console.console.width
             images = terminal.preview(pyramid, _IMAGES_PER_SHEET, width)
             console.console.print(images)

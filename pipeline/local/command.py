@@ -201,11 +201,9 @@ def _run(config: PipelineConfig) -> None:
 
 def _say_moved(config: PipelineConfig) -> None:
     """Says what becomes of the artifacts of a pipeline root that was moved."""
-    from msg_modules.runs import results
+    from msg_modules.runs import database, results
 
-    path = config.metadata_path
-    # It is empty if the first run was ended before it recorded anything.
-    if not path.exists() or not path.stat().st_size:
+    if not database.has_records(config.metadata_path):
         return
     if root := results.moved_from(pathlib.Path(config.pipeline_root)):
         console.say(

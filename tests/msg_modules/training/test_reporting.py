@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -122,13 +123,19 @@ def test_curves_are_drawn_from_the_reports(tmp_path: pathlib.Path, steps: list[i
 
 
 @pytest.mark.parametrize(
-    ("is_terminal", "seconds", "lines", "pictures"),
-    [(True, 60.0, 1, 1), (True, 0.0, 3, 3), (False, 0.0, 1, 0)],
+    ("terminal", "seconds", "lines", "pictures"),
+    [
+        ({"color_system": "truecolor"}, 60.0, 1, 1),
+        ({"color_system": "truecolor"}, 0.0, 3, 3),
+        ({"color_system": None}, 0.0, 1, 0),
+        ({"color_system": "256", "no_color": True}, 0.0, 1, 0),
+        ({"color_system": "256", "force_terminal": False}, 0.0, 1, 0),
+    ],
 )
 def test_the_first_sheet_is_named_and_on_a_terminal_shown_and_later_ones_too(
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
-    is_terminal: bool,
+    terminal: dict[str, Any],
     seconds: float,
     lines: int,
     pictures: int,
@@ -137,7 +144,9 @@ def test_the_first_sheet_is_named_and_on_a_terminal_shown_and_later_ones_too(
     monkeypatch.setattr(
         console,
         "console",
-        rich.console.Console(file=printed, force_terminal=is_terminal, width=200),
+        rich.console.Console(
+            **{"file": printed, "force_terminal": True, "width": 200, **terminal}
+        ),
     )
     monkeypatch.setattr(reporting, "_SECONDS_PER_SHEET", seconds)
     pyramid = [np.zeros([20, size, size, 1], np.float32) for size in (7, 14)]
@@ -149,5 +158,5 @@ def test_the_first_sheet_is_named_and_on_a_terminal_shown_and_later_ones_too(
     text = printed.getvalue()
     assert text.count("images of step") == text.count(".png") == lines
     assert "250.png" in text
-    # Ten images of 14 pixels, two of which share a character.
+    # Ten images of 14 x 14 pixels and their gaps; a character is two pixels high.
     assert text.count("▄") == pictures * 10 * 15 * 8
