@@ -26,8 +26,14 @@ _MINIO = "minio://mlpipeline/v2/artifacts"
 def pipeline(
     tmp_path_factory: pytest.TempPathFactory, garments_dir: pathlib.Path
 ) -> Pipeline:
-    """A pipeline root on which the command has run once."""
+    """A pipeline root on which the command has run once.
+
+    An earlier run was ended before it recorded anything, which leaves the database
+    empty.
+    """
     pipeline = Pipeline(tmp_path_factory.mktemp("pipeline") / "root", garments_dir)
+    pipeline.root.mkdir()
+    (pipeline.root / "metadata.sqlite").touch()
     assert command.main(pipeline.flags) == 0
     return pipeline
 

@@ -110,15 +110,13 @@ def test_schema_that_is_not_text(
     assert "UTF-8" in run.error
 
 
-@pytest.mark.parametrize("content", ["", "some text " * 1000])
 def test_file_that_is_no_database(
     capsys: pytest.CaptureFixture[str],
     garments_dir: pathlib.Path,
     tmp_path: pathlib.Path,
-    content: str,
 ) -> None:
     database = tmp_path / "metadata.sqlite"
-    database.write_text(content)
+    database.write_text("some text " * 1000)
     assert cli.main(["runs", "--root", str(tmp_path)]) == 1
     errors = [capsys.readouterr().err]
     run = Pipeline(tmp_path, garments_dir).run(capsys)
