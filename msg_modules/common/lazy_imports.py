@@ -60,7 +60,7 @@ class LazyLoader(importlib.abc.Loader):
 
         def load(attribute: str) -> object:
             submodule = f"{module.__name__}.{attribute}"
-            if hasattr(module, "__path__") and importlib.util.find_spec(submodule):
+            if "__path__" in vars(module) and importlib.util.find_spec(submodule):
                 return importlib.import_module(submodule)
             with self._lock:  # Other threads wait until the module is complete.
                 if not self._is_complete and not self._is_running:

@@ -120,6 +120,22 @@ def test_the_first_attribute_runs_the_package_once(package: types.ModuleType):
     assert _runs() == 1
 
 
+def test_a_module_that_is_no_package_is_run_too(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = "deferred_module_for_a_test"
+    (tmp_path / f"{name}.py").write_text("value = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hook = import_hooks.Hook([name], lazy_imports.LazyLoader)
+    monkeypatch.setattr(sys, "meta_path", [hook, *sys.meta_path])
+    module = importlib.import_module(name)
+    try:
+        assert module.value == 1
+        assert not hasattr(module, "missing")
+    finally:
+        del sys.modules[name]
+
+
 def test_import_star_finds_what_the_package_defines(package: types.ModuleType):
     names: dict[str, object] = {}
     exec(f"from {package.__name__} import *", names)
