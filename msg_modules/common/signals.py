@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from msg_modules.common.errors import Interrupted
 
@@ -98,8 +99,17 @@ def caught(advice: str = "") -> Iterator[None]:
         if not isinstance(discarded.exc_value, Interrupted):
             report_discarded(discarded)
 
+    report_printed = sys.excepthook
+
+    def report_unless_interrupted(*exception: Any) -> None:
+        # Called by C code only, which prints what it does not pass on: an exception
+        # that is not caught leaves the block first.
+        if not received:
+            report_printed(*exception)
+
     before = {number: signal.signal(number, interrupt) for number in _NUMBERS}
     sys.unraisablehook = report_others
+    sys.excepthook = report_unless_interrupted
     try:
         yield
         check()
@@ -115,6 +125,7 @@ def caught(advice: str = "") -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = report_discarded
+        sys.excepthook = report_printed
         if received:
             logging.disable(logging.NOTSET)
         _caught = outer

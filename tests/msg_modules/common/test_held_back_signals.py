@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import pathlib
 import signal
@@ -134,10 +135,25 @@ def test_an_interruption_that_python_discards_is_raised_at_the_end(
     assert caught.value.signal_number == signal.SIGINT
 
 
+def test_what_c_code_prints_of_an_interruption_is_not_shown(
+    capsys: pytest.CaptureFixture[str],
+):
+    fail = ctypes.pythonapi.PyRun_SimpleString
+    with pytest.raises(Interrupted), signals.caught():
+        assert fail(b"raise SystemError('of something else')") == -1
+        _lose_an_interruption()
+        assert fail(b"raise SystemError('a result with an exception set')") == -1
+
+    error = capsys.readouterr().err
+    assert "of something else" in error
+    assert "exception set" not in error
+
+
 def test_a_signal_at_the_end_does_not_keep_anything_from_being_restored(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    before = [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
+    hooks = sys.unraisablehook, sys.excepthook
+    before = [signal.getsignal(number) for number in SIGNALS]
     restore = signal.signal
 
     def interrupted(number: int, handler: signal.Handlers) -> None:
@@ -149,8 +165,8 @@ def test_a_signal_at_the_end_does_not_keep_anything_from_being_restored(
         monkeypatch.setattr(signal, "signal", interrupted)
 
     assert caught.value.signal_number == signal.SIGTERM
-    after = [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
-    assert after == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert (sys.unraisablehook, sys.excepthook) == hooks
     assert not logging.root.manager.disable
     signals.check()
 
