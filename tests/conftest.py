@@ -60,14 +60,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Before anything runs on a device: some tests train on two replicas. A process that
-    # only distributes tests needs no TensorFlow, which takes seconds to import.
     if config.getoption("numprocesses"):
+        # One core per process, which inherits this: threads of TensorFlow and of
+        # NumPy's matrix products wait for each other actively, so processes with more
+        # threads than cores slow each other down. This one only distributes tests, and
+        # needs no TensorFlow, which takes seconds to import.
+        for name in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
         return
-    if hasattr(config, "workerinput"):
-        # One core per process: TensorFlow's threads wait for each other actively, so
-        # processes with more threads than cores slow each other down.
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    # Before anything runs on a device: some tests train on two replicas.
     from msg_modules.training.distribution import configure_devices
 
     configure_devices("mirrored", 2)
