@@ -86,14 +86,23 @@ def decode_images(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
     Raises:
       tf.errors.InvalidArgumentError: If an image cannot be decoded.
     """
+    return _decoder(preparation)(encoded)
+
+
+@functools.cache
+def _decoder(preparation: Preparation) -> tf.types.experimental.PolymorphicFunction:
+    """Returns the graph of `decode_images`; Transform puts it into nine others."""
     size, channels = preparation.spec.size, preparation.spec.channels
-    return tf.map_fn(
-        lambda image: tf.ensure_shape(
-            _decode_image(image, preparation), [size, size, channels]
-        ),
-        encoded,
-        fn_output_signature=tf.TensorSpec([size, size, channels], tf.float32),
-    )
+
+    def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+        image = _decode_image(encoded, preparation)
+        return tf.ensure_shape(image, [size, size, channels])
+
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        image = tf.TensorSpec([size, size, channels], tf.float32)
+        return tf.map_fn(decode_image, encoded, fn_output_signature=image)
+
+    return tf.function(decode, [tf.TensorSpec([None], tf.string)], autograph=False)
 
 
 def _decode_image(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
@@ -150,13 +159,22 @@ def _background(preparation: Preparation) -> tf.Tensor:
 
 def _resize(image: tf.Tensor, preparation: Preparation) -> tf.Tensor:
     size = preparation.spec.size
+    shape = tf.shape(image)[:2]
     if preparation.fit == "pad":
-        # The padding is of zeros.
+        # In whole numbers, unlike `tf.image.resize_with_pad`, which loses a pixel in
+        # graphs where TensorFlow replaces a division by a product.
+        fitted = tf.maximum(shape * size // tf.reduce_max(shape), 1)
+        top, left = tf.unstack((size - fitted) // 2)
         background = _background(preparation)
-        return background + tf.image.resize_with_pad(
-            image - background, size, size, antialias=True
+        # The padding is of zeros.
+        return background + tf.image.pad_to_bounding_box(
+            tf.image.resize(image - background, fitted, antialias=True),
+            top,
+            left,
+            size,
+            size,
         )
-    height, width = tf.unstack(tf.shape(image)[:2])
+    height, width = tf.unstack(shape)
     side = tf.minimum(height, width)
     square = tf.image.crop_to_bounding_box(
         image, (height - side) // 2, (width - side) // 2, side, side

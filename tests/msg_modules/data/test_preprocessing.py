@@ -143,6 +143,7 @@ def test_palette_images_are_decoded_to_their_colours():
         (28, 56, slice(7, 21), slice(0, 28)),
         (84, 42, slice(0, 28), slice(7, 21)),
         (7, 14, slice(7, 21), slice(0, 28)),
+        (1000, 10, slice(0, 28), slice(13, 14)),
         (10, 10, slice(0, 28), slice(0, 28)),
         (300, 300, slice(0, 28), slice(0, 28)),
     ],
