@@ -65,10 +65,8 @@ def compile_steps(
                 images, classes = next(batches)
             with tf.control_dependencies(tf.nest.flatten((images, classes), True)):
                 data_seconds += now() - asked
-            if config.has_penalty and gan.step % config.penalty_interval == 0:
-                shares = strategy.run(gan.replica_step, (images, True, classes))
-            else:
-                shares = strategy.run(gan.replica_step, (images, False, classes))
+            due = gan.step % config.penalty_interval == 0
+            shares = strategy.run(gan.replica_step, (images, due, classes))
             metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
             gan.step.assign_add(1)
             gan.update_average()

@@ -81,8 +81,13 @@ class Gan(tf.Module):
         self._train = train
         self._loss = losses.LOSSES[train.loss]
 
+    # Nothing below depends on a tensor in Python, and AutoGraph would convert it all.
+    @tf.autograph.experimental.do_not_convert
     def replica_step(
-        self, images: Pyramid, with_penalty: bool, classes: tf.Tensor | None = None
+        self,
+        images: Pyramid,
+        with_penalty: tf.Tensor | bool,
+        classes: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Updates both networks from one forward pass through each.
 
@@ -92,8 +97,8 @@ class Gan(tf.Module):
 
         Args:
           images: The replica's part of the global batch.
-          with_penalty: Whether to add the gradient penalties; a Python bool, fixed
-            when the step is traced.
+          with_penalty: Whether to add the gradient penalties, if the recipe has any;
+            bool `[]`.
           classes: The images' classes, one-hot, float32 `[batch, num_classes]`; the
             generated images get the same ones. None if there are no classes.
 
@@ -143,16 +148,16 @@ class Gan(tf.Module):
             self.generator.trainable_variables,
             [scale * tf.split(gradient, 2)[1] for gradient in image_gradients],
         )
-        if with_penalty:
+        if self._train.has_penalty:
             real, fake = zip(*(tf.split(scale, 2) for scale in seen), strict=True)
-            # The last bias shifts all logits equally, so it has no penalty gradient.
+            extras = tf.cond(
+                tf.convert_to_tensor(with_penalty),
+                lambda: self._penalty_gradients(real, fake, classes),
+                lambda: [tf.zeros_like(variable) for variable in variables],
+            )
             discriminator_gradients = [
-                gradient if extra is None else gradient + extra
-                for gradient, extra in zip(
-                    discriminator_gradients,
-                    self._penalty_gradients(real, fake, classes),
-                    strict=True,
-                )
+                gradient + extra
+                for gradient, extra in zip(discriminator_gradients, extras, strict=True)
             ]
         self.discriminator_optimizer.apply(discriminator_gradients, variables)
         self.generator_optimizer.apply(
@@ -169,6 +174,7 @@ class Gan(tf.Module):
             ]
         )
 
+    @tf.autograph.experimental.do_not_convert
     def update_average(self) -> None:
         """Updates the moving average of the generator's weights.
 
@@ -223,7 +229,7 @@ class Gan(tf.Module):
 
     def _penalty_gradients(
         self, real: Pyramid, fake: Pyramid, classes: tf.Tensor
-    ) -> list[tf.Tensor | None]:
+    ) -> list[tf.Tensor]:
         """Returns the penalties' gradients with respect to the discriminator's weights.
 
         They are scaled by the penalty interval, so that their mean strength is that of
@@ -251,7 +257,14 @@ class Gan(tf.Module):
                     discriminator, real, fake, epsilon
                 )
             total = train.penalty_interval * self._mean(penalty)
-        return tape.gradient(total, self.discriminator.trainable_variables)
+        variables = self.discriminator.trainable_variables
+        # The last bias shifts all logits equally, so it has no penalty gradient.
+        return [
+            tf.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(
+                tape.gradient(total, variables), variables, strict=True
+            )
+        ]
 
     def _replica_rows(
         self, draw: Callable[..., tf.Tensor], shape: list[int], stream: int

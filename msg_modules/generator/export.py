@@ -68,8 +68,8 @@ def _unconditional(
 
     latents = tf.TensorSpec([None, latent_dim], tf.float32, "latents")
     return {
-        "serving_default": tf.function(generate, [latents]),
-        "sample": tf.function(sample, [_NUM_IMAGES, _SEED]),
+        "serving_default": _function(generate, [latents]),
+        "sample": _function(sample, [_NUM_IMAGES, _SEED]),
     }
 
 
@@ -115,12 +115,19 @@ def _conditional(
     label = tf.TensorSpec([], tf.int64, "label")
     weights = tf.TensorSpec([None, len(classes)], tf.float32, "class_weights")
     return {
-        "serving_default": tf.function(of_classes, [latents, labels]),
-        "sample": tf.function(sample, [_NUM_IMAGES, _SEED]),
-        "sample_class": tf.function(sample_class, [_NUM_IMAGES, _SEED, label]),
-        "blend": tf.function(blend, [latents, weights]),
-        "classes": tf.function(describe, [labels]),
+        "serving_default": _function(of_classes, [latents, labels]),
+        "sample": _function(sample, [_NUM_IMAGES, _SEED]),
+        "sample_class": _function(sample_class, [_NUM_IMAGES, _SEED, label]),
+        "blend": _function(blend, [latents, weights]),
+        "classes": _function(describe, [labels]),
     }
+
+
+def _function(
+    function: Callable[..., Images], signature: list[tf.TensorSpec]
+) -> tf.types.experimental.PolymorphicFunction:
+    # No Python in them depends on a tensor, and AutoGraph takes seconds.
+    return tf.function(function, signature, autograph=False)
 
 
 def _draw_latents(num_images: tf.Tensor, latent_dim: int, seed: tf.Tensor) -> tf.Tensor:
