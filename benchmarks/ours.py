@@ -10,6 +10,7 @@ from msg_modules.data.batches import training_dataset
 from msg_modules.data.examples import Examples
 from msg_modules.gan.compiled_steps import compile_steps
 from msg_modules.gan.step import Gan
+from msg_modules.training import schedule
 from msg_modules.training.run_fn import choose_classes
 
 
@@ -51,10 +52,26 @@ class Training:
         if in_memory:
             batches = batches.take(1).cache().repeat()
         self._batches = iter(batches)
+        self._recipe = recipe
         self._run = compile_steps(
             tf.distribute.get_strategy(), self.gan, recipe, has_clock=True
         )
 
-    def run(self, steps: int) -> None:
-        """Trains for `steps` steps."""
+    def run(self, steps: int, progress: float = 0.0) -> None:
+        """Trains.
+
+        Args:
+          steps: Number of steps.
+          progress: Share of the training that is done, in [0, 1], for the learning
+            rates.
+        """
+        factor = schedule.rate_factor(self._recipe.decay, progress)
+        for optimizer, rate in (
+            (self.gan.generator_optimizer, self._recipe.generator_learning_rate),
+            (
+                self.gan.discriminator_optimizer,
+                self._recipe.discriminator_learning_rate,
+            ),
+        ):
+            optimizer.learning_rate = rate * factor
         _ = self._run(self._batches, tf.constant(steps)).sums.numpy()

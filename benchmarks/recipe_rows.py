@@ -100,10 +100,12 @@ ROWS: dict[str, Row] = {
     "learning rates doubled, batch 32": Row(
         {**_learning_rates(2e-3), "batch_size": 32}
     ),
+    "decay 0.2": Row({"decay": 0.2}),
+    "decay 0.5": Row({"decay": 0.5}),
     "beta1 0.5": Row({"beta_1": 0.5}),
     "no average": Row({"ema_half_life": 0}),
     "average of 500 images": Row({"ema_half_life": 500}),
-    "average of 10,000 images": Row({"ema_half_life": 10_000}),
+    "average of 2,000 images": Row({"ema_half_life": 2000}),
     "average of 20,000 images": Row({"ema_half_life": 20_000}),
     "bfloat16": Row({"precision": "bfloat16"}),
     "augmented": Row({"augment": True}),

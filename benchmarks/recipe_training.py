@@ -40,11 +40,17 @@ class Contender:
         self._batch_size = train.batch_size
         self.seconds = 0.0
         self.images = 0
-        self._run(1)  # traces
+        self._run(1, 0.0)  # traces
 
-    def progress(self, conditions: Conditions) -> float:
-        """Returns the share of the budget that is spent."""
-        spent = self.images if conditions.unit == "images" else self.seconds / 60
+    def progress(self, conditions: Conditions, seconds: float = 0.0) -> float:
+        """Returns the share of the budget that is spent.
+
+        Args:
+          conditions: Have the budget.
+          seconds: Training time since the last turn.
+        """
+        minutes = (self.seconds + seconds) / 60
+        spent = self.images if conditions.unit == "images" else minutes
         return spent / conditions.budget
 
     def take_turn(self, seconds: float, conditions: Conditions) -> None:
@@ -57,7 +63,7 @@ class Contender:
         start = time.perf_counter()
         while (spent := time.perf_counter() - start) < seconds and left > 0:
             steps = min(_STEPS, left)
-            self._run(steps)
+            self._run(steps, min(1.0, self.progress(conditions, spent)))
             left -= steps
         self.seconds += spent
 
@@ -68,8 +74,8 @@ class Contender:
             training.generator, training.latent_dim, num_images, training.classes
         )
 
-    def _run(self, steps: int) -> None:
-        self._training.run(steps)
+    def _run(self, steps: int, progress: float) -> None:
+        self._training.run(steps, progress)
         self.images += steps * self._batch_size
 
 

@@ -89,6 +89,11 @@ class TrainConfig:
     discriminator_learning_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
 
+    decay: float = 0.0
+    """Fraction of the steps, at the end, in which both learning rates fall linearly to
+    0; 0 keeps them constant. A finished training that is continued with more steps
+    continues at the full rates."""
+
     beta_1: float = 0.0
     """Adam's beta_1, for both networks."""
 
@@ -120,7 +125,7 @@ class TrainConfig:
     of the served version, if there is one. With `served`, nothing is trained or pushed
     if images, settings and code are those of the served version."""
 
-    ema_half_life: int = 2000
+    ema_half_life: int = 10_000
     """Half-life, in images, of the exponential moving average of the generator's
     weights, which is what is exported; 0 exports the raw weights."""
 
@@ -223,6 +228,7 @@ class TrainConfig:
         ):
             value = getattr(self, name)
             require(value > 0, f"train.{name}", value, "above 0")
+        require(0 <= self.decay <= 1, "train.decay", self.decay, "between 0 and 1")
         for name in ("beta_1", "beta_2"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")

@@ -165,6 +165,7 @@ PRESETS: dict[Preset, PipelineConfig] = {
         data=DataConfig(dataset="fashion_mnist"),
         train=TrainConfig(
             steps=20_000,
+            decay=0.2,
             report_every=100,
             sample_every=1000,
             checkpoint_every=1000,

@@ -77,6 +77,15 @@ class Checkpoints:
             for name, optimizer in self._optimizers().items()
         }
 
+    def set_learning_rates(self, factor: float = 1.0) -> None:
+        """Sets them to those of the settings, halved as often as in `halvings`.
+
+        Args:
+          factor: Multiplies both.
+        """
+        for name, optimizer in self._optimizers().items():
+            optimizer.learning_rate = self._rates[name] * 0.5**self.halvings * factor
+
     def restore(self) -> int:
         """Restores the latest checkpoint that can be read.
 
@@ -109,7 +118,7 @@ class Checkpoints:
                     f"The checkpoint {path} does not match the networks and optimizers"
                     " of these settings; use another --train.checkpoint-dir."
                 ) from e
-            self._set_learning_rates()
+            self.set_learning_rates()
             self._saved_step = int(self._gan.step.numpy())
             return self._saved_step
         if paths:
@@ -162,7 +171,7 @@ class Checkpoints:
         halvings = self.halvings
         step = self.restore()
         self._halvings.assign(halvings + 1)
-        self._set_learning_rates()
+        self.set_learning_rates()
         return step
 
     def save(self) -> None:
@@ -177,10 +186,6 @@ class Checkpoints:
             "generator_learning_rate": self._gan.generator_optimizer,
             "discriminator_learning_rate": self._gan.discriminator_optimizer,
         }
-
-    def _set_learning_rates(self) -> None:
-        for name, optimizer in self._optimizers().items():
-            optimizer.learning_rate = self._rates[name] * 0.5**self.halvings
 
     def _saved_paths(self) -> list[str] | None:
         """Returns the complete checkpoints; None if the list cannot be read.

@@ -26,6 +26,7 @@ from msg_modules.training import (
     draws,
     health,
     precision,
+    schedule,
     starting_point,
 )
 from msg_modules.training.distribution import (
@@ -202,6 +203,7 @@ class _Loop:
                             config.report_every,
                             config.sample_every,
                             config.checkpoint_every,
+                            schedule.stage_steps(config),
                         )
                     ),
                 )
@@ -213,6 +215,7 @@ class _Loop:
                         ),
                     )
                 )
+                self._kept.set_learning_rates(schedule.stage_factor(config, step))
                 start = time.monotonic()
                 result = self._run_steps(batches, tf.constant(count))
                 _check(result.first_bad.numpy())

@@ -37,6 +37,8 @@ def test_defaults_are_valid_and_frozen():
         ("beta_2", -0.1),
         ("r1_gamma", -0.5),
         ("ema_half_life", -1),
+        ("decay", -0.1),
+        ("decay", 1.1),
         ("seed", -1),
         ("replicas", 0),
         ("workers", 0),
@@ -60,6 +62,8 @@ def test_a_wrong_value_is_named_with_its_field(name: str, value: float):
         ("beta_2", 0.999),
         ("r1_gamma", 0.0),
         ("ema_half_life", 0),
+        ("decay", 0),
+        ("decay", 1),
         ("seed", 0),
     ],
 )

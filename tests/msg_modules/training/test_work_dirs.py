@@ -77,6 +77,7 @@ OTHER = [
     {"generator_learning_rate": 2e-3},
     {"r1_gamma": 0.0},
     {"ema_half_life": 1000},
+    {"decay": 0.2},
     {"deterministic": True},
     {"devices": 2},
 ]
@@ -313,7 +314,7 @@ def test_every_difference_is_shown_field_by_field(tmp_path: pathlib.Path):
     ("changes", "shown"),
     [
         ({"model": ModelConfig(latent_dim=9)}, "model.latent_dim: saved 8, now 9"),
-        ({"ema_half_life": 0}, "train.ema_half_life: saved 2000, now 0"),
+        ({"ema_half_life": 0}, "train.ema_half_life: saved 10000, now 0"),
     ],
 )
 def test_other_networks_are_refused_in_any_case(
