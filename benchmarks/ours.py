@@ -52,7 +52,7 @@ class Training:
         if in_memory:
             batches = batches.take(1).cache().repeat()
         self._batches = iter(batches)
-        self._recipe = recipe
+        self._decay = recipe.decay
         self._run = compile_steps(
             tf.distribute.get_strategy(), self.gan, recipe, has_clock=True
         )
@@ -65,13 +65,5 @@ class Training:
           progress: Share of the training that is done, in [0, 1], for the learning
             rates.
         """
-        factor = schedule.rate_factor(self._recipe.decay, progress)
-        for optimizer, rate in (
-            (self.gan.generator_optimizer, self._recipe.generator_learning_rate),
-            (
-                self.gan.discriminator_optimizer,
-                self._recipe.discriminator_learning_rate,
-            ),
-        ):
-            optimizer.learning_rate = rate * factor
+        self.gan.set_learning_rates(schedule.rate_factor(self._decay, progress))
         _ = self._run(self._batches, tf.constant(steps)).sums.numpy()

@@ -193,6 +193,14 @@ class Gan(tf.Module):
         ):
             average.assign(weight + keep * (average - weight))
 
+    def set_learning_rates(self, factor: float) -> None:
+        """Sets both learning rates to those of the settings, times a factor."""
+        train = self._train
+        self.generator_optimizer.learning_rate = train.generator_learning_rate * factor
+        self.discriminator_optimizer.learning_rate = (
+            train.discriminator_learning_rate * factor
+        )
+
     def is_finite(self) -> bool:
         """Whether all weights of both networks are finite."""
         return all(

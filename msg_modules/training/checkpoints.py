@@ -35,13 +35,12 @@ class Checkpoints:
         """Opens the directory and removes partial files left by a killed process.
 
         Args:
-          gan: The state to save and restore, with the learning rates of the settings.
+          gan: The state to save and restore.
           directory: Work directory of the training; gets `checkpoints/`.
           keep: Number of newest checkpoints to keep.
         """
         self._gan = gan
         self._directory = directory / "checkpoints"
-        self._rates = self.learning_rates()
         self._halvings = tf.Variable(0, trainable=False)
         self._saved_step: int | None = None
         self._remove_unfinished()
@@ -72,9 +71,13 @@ class Checkpoints:
 
     def learning_rates(self) -> dict[str, float]:
         """Returns both current learning rates, keyed by the names of the settings."""
+        optimizers = {
+            "generator_learning_rate": self._gan.generator_optimizer,
+            "discriminator_learning_rate": self._gan.discriminator_optimizer,
+        }
         return {
             name: float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-            for name, optimizer in self._optimizers().items()
+            for name, optimizer in optimizers.items()
         }
 
     def set_learning_rates(self, factor: float = 1.0) -> None:
@@ -83,8 +86,7 @@ class Checkpoints:
         Args:
           factor: Multiplies both.
         """
-        for name, optimizer in self._optimizers().items():
-            optimizer.learning_rate = self._rates[name] * 0.5**self.halvings * factor
+        self._gan.set_learning_rates(0.5**self.halvings * factor)
 
     def restore(self) -> int:
         """Restores the latest checkpoint that can be read.
@@ -180,12 +182,6 @@ class Checkpoints:
         if step != self._saved_step:
             self._manager.save(checkpoint_number=step)
             self._saved_step = step
-
-    def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
-        return {
-            "generator_learning_rate": self._gan.generator_optimizer,
-            "discriminator_learning_rate": self._gan.discriminator_optimizer,
-        }
 
     def _saved_paths(self) -> list[str] | None:
         """Returns the complete checkpoints; None if the list cannot be read.
