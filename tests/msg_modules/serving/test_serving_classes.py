@@ -286,8 +286,11 @@ def test_a_conditional_version_replaces_an_unconditional_one_under_load(
     server = Server(directory)
     stopped = threading.Event()
 
-    def ask_sample() -> list[int]:
-        found = []
+    # What each of four clients was answered: the version its images are of, or
+    # the status of a row without a class, which only version 7 accepts.
+    answers: list[list[int]] = [[] for _ in range(4)]
+
+    def ask_sample(found: list[int]) -> None:
         while not stopped.is_set():
             answer = server.predict(
                 signature_name="sample", inputs={"num_images": 2, "seed": 5}
@@ -300,36 +303,38 @@ def test_a_conditional_version_replaces_an_unconditional_one_under_load(
                 if np.allclose(images, wanted, atol=1e-5)
             ]
             found.append(version)
-        return found
 
-    def ask_latents() -> list[int]:
-        found = []
+    def ask_latents(found: list[int]) -> None:
         while not stopped.is_set():
             found.append(server.predict(instances=[ROW]).status_code)
-        return found
 
-    def version() -> str:
-        return requests.get(f"{server.url}/healthz", timeout=30).json()["version"]
+    def wait_until_each_was_answered(*wanted: int) -> None:
+        until = time.monotonic() + 120
+        while not all(set(found) & set(wanted) for found in answers):
+            for client in clients:
+                assert not client.done() or client.result()
+            assert time.monotonic() < until, answers
+            time.sleep(0.1)
 
     try:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            samples = [pool.submit(ask_sample) for _ in range(2)]
-            latents = [pool.submit(ask_latents) for _ in range(2)]
+            clients = [
+                pool.submit(ask, found)
+                for ask, found in zip(
+                    [ask_sample, ask_latents] * 2, answers, strict=True
+                )
+            ]
             try:
-                time.sleep(1)
+                wait_until_each_was_answered(7, 200)
                 shutil.copytree(conditional_dir / "8", directory / "8")
-                until = time.monotonic() + 60
-                while version() != "8":
-                    assert time.monotonic() < until
-                    time.sleep(0.1)
+                wait_until_each_was_answered(8, 400)
                 assert server.predict(**_class()).status_code == 200
-                time.sleep(1)
             finally:
                 stopped.set()
-        for done, (old, new) in zip(
-            [*samples, *latents], [(7, 8), (7, 8), (200, 400), (200, 400)], strict=True
+        for client, found, (old, new) in zip(
+            clients, answers, [(7, 8), (200, 400)] * 2, strict=True
         ):
-            found = done.result()
+            client.result()
             # First the old version only, then the new one only.
             switch = found.index(new)
             assert found == [old] * switch + [new] * (len(found) - switch)
