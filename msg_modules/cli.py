@@ -18,6 +18,7 @@ from msg_modules.commands import (
     train,
 )
 from msg_modules.common import outcome
+from msg_modules.common.local_paths import LOCAL_PATHS
 
 app = tyro.extras.SubcommandApp()
 for _command in (
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             " Every command takes --verbose, which shows all logs and the traceback"
             " of an error.",
             args=[argument for argument in argv if argument != outcome.VERBOSE],
+            registry=LOCAL_PATHS,
         )
 
     return outcome.run(command, argv)

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import tyro
 
 from msg_modules.common.errors import ConfigError
+from msg_modules.common.local_paths import LOCAL_PATHS
 from pipeline.configs import PRESETS, PipelineConfig, Preset
 
 
@@ -57,6 +58,7 @@ def parse(
         prog=prog,
         description=description,
         default=args_type(config=PRESETS[preset], preset=preset),
+        registry=LOCAL_PATHS,
     )
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from msg_modules.common import console, extras, field_types, files, signals
 from msg_modules.common.errors import MISFIT, ConfigError
+from msg_modules.common.local_paths import LOCAL_PATHS
 from msg_modules.configs import TrainConfig, require
 from pipeline.kubeflow import kfp_client, waiting
 from pipeline.kubeflow.kfp_client import Connection
@@ -243,7 +244,11 @@ def _wait(connection: Connection, run_id: str, timeout: float | None) -> None:
 
 def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any:
     return tyro.cli(
-        args_type, args=list(argv), prog=f"{_PROG} {command}", description=what
+        args_type,
+        args=list(argv),
+        prog=f"{_PROG} {command}",
+        description=what,
+        registry=LOCAL_PATHS,
     )
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from refusals import assert_refused
 
 from msg_modules import cli
 from msg_modules.generator import sampling
+from pipeline.kubeflow import command as kubeflow
 
 CELL, PITCH, MARGIN = 56, 58, 4  # An image, from one to the next, around them.
 
@@ -367,6 +369,29 @@ def test_wrong_arguments_exit_with_status_2(
 
     assert caught.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("main", "command", "flag"),
+    [
+        (cli.main, ["sample", "--output", "o.png"], "--model"),
+        (cli.main, ["sample", "--model", "m"], "--output"),
+        (cli.main, ["evaluate", "--model", "m"], "--run"),
+        (cli.main, ["explore", "--model", "m"], "--run"),
+        (cli.main, ["runs"], "--root"),
+        (kubeflow.main, ["submit", "--host", "http://h"], "--package"),
+        (kubeflow.main, ["status", "run-1", "--host", "http://h"], "--token-file"),
+    ],
+)
+@pytest.mark.parametrize("uri", ["s3://bucket/x", "file:///x"])
+def test_a_uri_is_refused_as_it_was_given(
+    main: Callable,
+    command: list[str],
+    flag: str,
+    uri: str,
+    capsys: pytest.CaptureFixture,
+):
+    assert_refused(main, [*command, flag, uri], [flag, f"{uri} is a URI"], capsys)
 
 
 def test_help_of_every_command_answers_without_tensorflow(repository: str):
