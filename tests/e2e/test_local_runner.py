@@ -144,6 +144,7 @@ def test_another_slice_is_ingested_anew(
     assert run.outcomes["Trainer"] == "done"
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_code_reruns_what_depends_on_it(
     pipeline: Pipeline,
     capsys: pytest.CaptureFixture[str],

@@ -405,14 +405,19 @@ def shard_of(data_dir, split):
     [
         (pathlib.Path.unlink, "train", "No such file"),
         (cut_inside_a_record, "train", "truncated record"),
-        (cut_between_records, "train", "contain 30 elements but contained only 26"),
         (write_every_record_twice, "train", "contain 30 elements but"),
-        (flip_a_byte, "train", "corrupted record"),
         (drop_the_labels, "train", "kind"),
-        (break_an_image, "train", "label 1 and 15 bytes"),
         (break_an_image, "test", "image of split 'eval'"),
-        (cut_an_image, "train", "decode"),
-        (empty_an_image, "train", "and 0 bytes"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (cut_between_records, "train", "30 elements but contained only 26"),
+                (flip_a_byte, "train", "corrupted record"),
+                (break_an_image, "train", "label 1 and 15 bytes"),
+                (cut_an_image, "train", "decode"),
+                (empty_an_image, "train", "and 0 bytes"),
+            )
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

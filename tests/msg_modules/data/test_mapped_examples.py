@@ -69,10 +69,15 @@ def _transform(
 @pytest.mark.parametrize(
     ("spec", "fit", "sizes"),
     [
-        (FASHION, "crop", [(28, 28)]),
         (FASHION, "pad", [(100, 61), (13, 20)]),
-        (COLOUR, "crop", [(64, 64), (300, 411), (17, 40)]),
-        (COLOUR, "pad", [(100, 61), (31, 64)]),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (FASHION, "crop", [(28, 28)]),
+                (COLOUR, "crop", [(64, 64), (300, 411), (17, 40)]),
+                (COLOUR, "pad", [(100, 61), (31, 64)]),
+            )
+        ),
     ],
 )
 def test_pyramids_equal_to_the_bit_those_of_transform(

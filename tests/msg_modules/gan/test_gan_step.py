@@ -221,7 +221,15 @@ def _plain_gradients(
 
 @pytest.mark.parametrize(
     ("model", "loss"),
-    [*((COMPACT, loss) for loss in LOSSES), (TUTORIAL, "non_saturating")],
+    [
+        (COMPACT, "relativistic"),
+        *(
+            pytest.param(COMPACT, loss, marks=pytest.mark.slow)
+            for loss in LOSSES
+            if loss != "relativistic"
+        ),
+        pytest.param(TUTORIAL, "non_saturating", marks=pytest.mark.slow),
+    ],
 )
 def test_one_pass_back_through_the_discriminator_serves_both_networks(
     make_pyramids: Callable, model: ModelConfig, loss: str
@@ -282,7 +290,17 @@ def _at_fake_logits(loss: AdversarialLoss, value: float) -> AdversarialLoss:
     )
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "non_saturating",
+        *(
+            pytest.param(loss, marks=pytest.mark.slow)
+            for loss in LOSSES
+            if loss != "non_saturating"
+        ),
+    ],
+)
 def test_a_step_equals_two_separate_passes_however_far_the_logits_are(
     make_pyramids: Callable, monkeypatch: pytest.MonkeyPatch, loss: str
 ):
@@ -505,7 +523,7 @@ def _assert_same_gradients(
     ("model", "num_classes"),
     [
         pytest.param(COMPACT, 0, id="compact", marks=pytest.mark.slow),
-        pytest.param(COMPACT, 3, id="compact with classes"),
+        pytest.param(COMPACT, 3, id="compact with classes", marks=pytest.mark.slow),
         pytest.param(TUTORIAL, 0, id="tutorial", marks=pytest.mark.slow),
     ],
 )

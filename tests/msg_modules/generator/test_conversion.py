@@ -28,7 +28,13 @@ def tutorial_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return directory
 
 
-@pytest.fixture(params=["serving_dir", "tutorial_dir", "conditional_dir"])
+@pytest.fixture(
+    params=[
+        "serving_dir",
+        pytest.param("tutorial_dir", marks=pytest.mark.slow),
+        "conditional_dir",
+    ]
+)
 def model(request: pytest.FixtureRequest) -> pathlib.Path:
     return request.getfixturevalue(request.param)
 
@@ -76,7 +82,7 @@ def test_onnx_runtime_draws_the_same_images_of_any_number_of_latents(
             np.testing.assert_allclose(images, wanted, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_litert_draws_the_same_images(
     model: pathlib.Path, tmp_path: pathlib.Path, count: int
 ):

@@ -55,7 +55,9 @@ def test_classes_that_are_confused_are_told(
         assert wrong.real_frechet == right.real_frechet
 
 
-@pytest.mark.parametrize("collapsed", [(0, 0, 0), (0, 1, 0)])
+@pytest.mark.parametrize(
+    "collapsed", [pytest.param((0, 0, 0), marks=pytest.mark.slow), (0, 1, 0)]
+)
 def test_a_class_whose_images_are_all_the_same_is_not_blessed(
     tmp_path: pathlib.Path, stripes_classifier, data, collapsed: tuple[int, ...]
 ):

@@ -350,6 +350,7 @@ def _connect(server: Server) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 
+@pytest.mark.slow
 def test_a_slow_client_hinders_nobody_and_loses_its_connection(server: Server):
     with _connect(server) as slow:
         slow.sendall(
@@ -361,6 +362,7 @@ def test_a_slow_client_hinders_nobody_and_loses_its_connection(server: Server):
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_byte_for_byte_does_not_get_more_time(server: Server):
     with _connect(server) as slow:
         slow.sendall(
@@ -379,6 +381,7 @@ def test_a_client_that_sends_byte_for_byte_does_not_get_more_time(server: Server
     assert server.predict(instances=[ROW]).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked_before", [False, True])
 def test_a_client_that_never_ends_its_headers_loses_its_connection(
     server: Server, asked_before: bool

@@ -194,7 +194,7 @@ def test_reported_losses_are_the_means_since_the_line_before(
     "penalty_weights",
     [
         {1: 10.0, 3: 10.0, 5: 10.0},
-        {0: 5.0, 2: 5.0, 4: 5.0},
+        pytest.param({0: 5.0, 2: 5.0, 4: 5.0}, marks=pytest.mark.slow),
     ],
     ids=["odd-steps", "not-times-the-interval"],
 )
@@ -238,6 +238,7 @@ def test_two_replicas_train_like_one_with_the_same_global_batch(
             assert line[name] == pytest.approx(wanted[name], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_as_if_nothing_had_been(
     trained: Any, tmp_path: pathlib.Path
 ):
@@ -471,6 +472,7 @@ def test_an_absurd_learning_rate_stops_the_training(
     assert [line["step"] for line in reporting.read_stats(tmp_path)] in ([], [1])
 
 
+@pytest.mark.slow
 def test_retries_halve_the_learning_rates_as_often_as_allowed(
     make_examples: Callable,
     tmp_path: pathlib.Path,
