@@ -75,8 +75,8 @@ def wait(connection: Connection, run_id: str, timeout: float | None) -> None:
       RunError: If the run failed or goes on for longer, or if the host refuses the
         request or does not answer for half an hour.
     """
-    start, seen = time.monotonic(), None
-    api = _Api(connection, run_id, min(_PATIENCE_SECONDS, timeout or math.inf))
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    api, seen = _Api(connection, run_id, _PATIENCE_SECONDS, deadline), None
     with _display() as display:
         while True:
             run = api.get_run()
@@ -86,7 +86,7 @@ def wait(connection: Connection, run_id: str, timeout: float | None) -> None:
             display(_tasks(run))
             if run.state in _ENDED:
                 break
-            if timeout is not None and time.monotonic() - start > timeout:
+            if timeout is not None and time.monotonic() > deadline:
                 raise RunError(_unfinished(run_id, run, timeout))
             time.sleep(_SECONDS_BETWEEN_LOOKS)
     if run.state != _SUCCEEDED:
@@ -116,17 +116,24 @@ def _unfinished(run_id: str, run: Any, timeout: float) -> str:
 class _Api:
     """The API of a host that may be unavailable for a while."""
 
-    def __init__(self, connection: Connection, run_id: str, patience: float):
+    def __init__(
+        self,
+        connection: Connection,
+        run_id: str,
+        patience: float,
+        deadline: float = math.inf,
+    ):
         """Connects.
 
         Args:
           connection: Address and credentials.
           run_id: The run that is followed.
           patience: How long to go on asking, in seconds.
+          deadline: When to stop asking in any case, in seconds of the monotonic clock.
         """
         self._host = connection.host
         self._run_id = run_id
-        self._patience = patience
+        self._patience, self._deadline = patience, deadline
         self._client = self._patiently(lambda: kfp_client.connect(connection))
 
     def get_run(self) -> kfp_server_api.V2beta1Run:
@@ -148,9 +155,10 @@ class _Api:
                 error = state.outcome.exception()
                 console.say(f"Run {self._run_id}: {error} Still waiting.")
 
+        patience = min(self._patience, max(0.0, self._deadline - time.monotonic()))
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(kfp_client.Unavailable),
-            stop=tenacity.stop_after_delay(self._patience),
+            stop=tenacity.stop_after_delay(patience),
             wait=tenacity.wait_random_exponential(
                 multiplier=_SECONDS_BETWEEN_LOOKS, max=_MOST_SECONDS_BETWEEN_RETRIES
             ),

@@ -25,7 +25,7 @@ class Kubeflow(http.server.ThreadingHTTPServer):
       health: The answer to the question about the health.
       pipelines: The pipelines that were uploaded.
       troubles: What happens to the next requests but those about the health: a status,
-        or None for a connection that breaks.
+        None for a connection that breaks, or 200 for an answer.
       health_troubles: The same for the next requests about the health.
     """
 
@@ -79,8 +79,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.headers = dict(self.headers.items())
         is_health = path == "/healthz"
         troubles = self.server.health_troubles if is_health else self.server.troubles
-        if troubles:
-            status = troubles.pop(0)
+        status = troubles.pop(0) if troubles else 200
+        if status != 200:
             if status is None:
                 self.connection.shutdown(socket.SHUT_RDWR)
             else:

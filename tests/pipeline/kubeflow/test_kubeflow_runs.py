@@ -194,6 +194,21 @@ def test_a_trouble_that_does_not_pass_ends_the_wait(
     assert "(503)" in _error(capsys)
 
 
+def test_the_wait_does_not_begin_again_when_a_trouble_comes_at_its_end(
+    server: Kubeflow,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "_SECONDS_BETWEEN_LOOKS", 2.5)
+    server.states = ["RUNNING"]
+    server.troubles = [200, *[503] * 1000]
+    words = ["wait", "run-1", "--timeout", "2", "--host", server.url]
+    assert command.main(words) == 1
+    assert "(503)" in _error(capsys)
+    looks = [path for _, path, _ in server.requests if path.startswith("/runs/")]
+    assert len(looks) == 2
+
+
 @_CONTACTS
 @pytest.mark.parametrize("trouble", [None, 503])
 def test_status_rides_out_a_passing_trouble(
