@@ -346,7 +346,7 @@ class EvaluateConfig:
 
     max_frechet_share: float | None = 0.25
     """Maximum Frechet distance at the largest scale for a blessing, as a fraction of
-    that of noise."""
+    that of noise; also in the features of the second opinion, if there is one."""
 
     min_coverage: float | None = 0.05
     """Minimum coverage of the test images for a blessing."""
@@ -357,7 +357,7 @@ class EvaluateConfig:
 
     max_worsening: float | None = 0.1
     """Maximum relative increase of the Frechet distance at the largest scale over the
-    last blessed generator for a blessing."""
+    last blessed generator for a blessing; also in the features of the second opinion."""
 
     def __post_init__(self) -> None:
         field_types.check(self, "evaluate")
