@@ -178,7 +178,7 @@ def schedule(argv: Sequence[str]) -> None:
         "schedule",
         "Starts runs of a compiled pipeline on a schedule.",
     )
-    name, parameters, retrains = _read_package(args.package, args.param)
+    name, parameters, spec = _read_package(args.package, args.param)
     client = kfp_client.connect(args.connection)
     with kfp_client.explained(args.connection.host):
         experiment = client.create_experiment(
@@ -198,8 +198,11 @@ def schedule(argv: Sequence[str]) -> None:
             service_account=args.service_account,
         )
     console.say(f"Schedule {recurring.recurring_run_id}: {args.cron}")
-    unless_retraining = _CACHED if args.cache else _FINISHED
-    console.say(_RETRAINS if retrains else unless_retraining)
+    if _starts_from_served(spec):
+        console.say(_RETRAINS)
+    else:
+        is_cached = args.cache and not _reads_data_every_time(spec)
+        console.say(_CACHED if is_cached else _FINISHED)
 
 
 def upload(argv: Sequence[str]) -> None:
@@ -254,12 +257,11 @@ def _parse(args_type: type, argv: Sequence[str], command: str, what: str) -> Any
 
 def _read_package(
     path: pathlib.Path, given: Sequence[str]
-) -> tuple[str, dict[str, Any], bool]:
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Reads a compiled pipeline.
 
     Returns:
-      The pipeline's name, the runtime parameters with their types, and whether training
-      starts from the served generator.
+      The name, the runtime parameters with their types, and the PipelineSpec.
 
     Raises:
       ConfigError: If the file is not a compiled pipeline, or a parameter is invalid.
@@ -285,7 +287,7 @@ def _read_package(
             f" `{_PROG} compile`."
         ) from e
     parameters = dict(_parameter(entry, known) for entry in given)
-    return name, parameters, _starts_from_served(spec)
+    return name, parameters, spec
 
 
 def _starts_from_served(spec: dict[str, Any]) -> bool:
@@ -294,6 +296,15 @@ def _starts_from_served(spec: dict[str, Any]) -> bool:
         settings = json.loads(trainer["custom_config"]["runtimeValue"]["constant"])
         return TrainConfig(**settings["train"]).starts_from_served
     except MISFIT:  # Another pipeline, or one of another version.
+        return False
+
+
+def _reads_data_every_time(spec: dict[str, Any]) -> bool:
+    """Whether the package was compiled for data without a version."""
+    try:
+        caching = spec["root"]["dag"]["tasks"]["TfdsExampleGen"]["cachingOptions"]
+        return not caching.get("enableCache", False)
+    except MISFIT:  # Another pipeline.
         return False
 
 

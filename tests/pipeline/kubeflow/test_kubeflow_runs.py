@@ -428,6 +428,33 @@ def test_schedule(
     assert "only if the data has changed" in shown
 
 
+@pytest.mark.parametrize(
+    ("caching", "words"),
+    [
+        ({"enableCache": True}, "answered from the cache"),
+        # Of a folder, or of a dataset without a version.
+        ({"enableCache": False}, "only if the data has changed"),
+        ({}, "only if the data has changed"),
+    ],
+)
+def test_a_schedule_says_whether_new_data_are_noticed(
+    server: Kubeflow,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    caching: dict[str, bool],
+    words: str,
+) -> None:
+    tasks = {"TfdsExampleGen": {"cachingOptions": caching}}
+    package = tmp_path / "pipeline.yaml"
+    package.write_text(
+        yaml.safe_dump({**SPEC, "root": {**SPEC["root"], "dag": {"tasks": tasks}}})
+    )
+    command.main(["schedule", "--host", server.url, "--package", str(package)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert words in shown
+    assert shown.count("data has changed") == (0 if caching.get("enableCache") else 1)
+
+
 def test_a_schedule_that_retrains_says_so(
     server: Kubeflow, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
