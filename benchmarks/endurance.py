@@ -413,7 +413,7 @@ def _prepare_dataset(data_dir: pathlib.Path) -> None:
 
 
 def _how(run: Run) -> str:
-    return f"status {run.status}" if run.status else "well"
+    return f"status {run.status}" if run.status else "success"
 
 
 def _check_end(run: Run, kind: Kind | None = None) -> None:
@@ -430,7 +430,7 @@ def _check_end(run: Run, kind: Kind | None = None) -> None:
     words = kind and kind.words
     if not run.status:
         if run.error:
-            raise Loss("the run ended well, but printed an error")
+            raise Loss("the run succeeded, but printed an error")
         if kind and kind.is_signal and "Finished in" not in run.output:
             raise Loss("the run went on as if there had been no signal")
         return

@@ -357,7 +357,7 @@ class EvaluateConfig:
 
     max_worsening: float | None = 0.1
     """Maximum relative increase of the Frechet distance at the largest scale over the
-    last blessed generator for a blessing; also in the features of the second opinion."""
+    last blessed generator for a blessing; also in the second opinion's features."""
 
     def __post_init__(self) -> None:
         field_types.check(self, "evaluate")
