@@ -8,9 +8,9 @@ import timing
 from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
 from msg_modules.data.examples import Examples
+from msg_modules.gan import schedule
 from msg_modules.gan.compiled_steps import compile_steps
 from msg_modules.gan.step import Gan
-from msg_modules.training import schedule
 from msg_modules.training.run_fn import choose_classes
 
 

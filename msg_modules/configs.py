@@ -91,8 +91,8 @@ class TrainConfig:
 
     decay: float = 0.0
     """Fraction of the steps, at the end, in which both learning rates fall linearly to
-    0; 0 keeps them constant. A finished training that is continued with more steps
-    continues at the full rates."""
+    0; 0 keeps them constant. A training that is continued with more steps continues at
+    the rates that it would have had with so many steps from the start."""
 
     beta_1: float = 0.0
     """Adam's beta_1, for both networks."""

@@ -102,8 +102,8 @@ def caught(advice: str = "") -> Iterator[None]:
     report_printed = sys.excepthook
 
     def report_unless_interrupted(*exception: Any) -> None:
-        # Called by C code only, which prints what it does not pass on: an exception
-        # that is not caught leaves the block first.
+        # Within the block, only C code that prints an exception instead of raising it
+        # calls this.
         if not received:
             report_printed(*exception)
 

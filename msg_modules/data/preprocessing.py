@@ -91,7 +91,7 @@ def decode_images(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
 
 @functools.cache
 def _decoder(preparation: Preparation) -> tf.types.experimental.PolymorphicFunction:
-    """Returns the graph of `decode_images`; Transform puts it into nine others."""
+    """Returns the graph of `decode_images`, which Transform embeds in nine others."""
     size, channels = preparation.spec.size, preparation.spec.channels
 
     def decode_image(encoded: tf.Tensor) -> tf.Tensor:
@@ -166,7 +166,7 @@ def _resize(image: tf.Tensor, preparation: Preparation) -> tf.Tensor:
         fitted = tf.maximum(shape * size // tf.reduce_max(shape), 1)
         top, left = tf.unstack((size - fitted) // 2)
         background = _background(preparation)
-        # The padding is of zeros.
+        # Pads with zeros, hence the shift by the background.
         return background + tf.image.pad_to_bounding_box(
             tf.image.resize(image - background, fitted, antialias=True),
             top,

@@ -81,7 +81,8 @@ class Gan(tf.Module):
         self._train = train
         self._loss = losses.LOSSES[train.loss]
 
-    # Nothing below depends on a tensor in Python, and AutoGraph would convert it all.
+    # No Python control flow depends on a tensor here, so AutoGraph would take seconds
+    # for nothing.
     @tf.autograph.experimental.do_not_convert
     def replica_step(
         self,
@@ -192,6 +193,17 @@ class Gan(tf.Module):
             self.ema_generator.variables, self.generator.variables, strict=True
         ):
             average.assign(weight + keep * (average - weight))
+
+    def learning_rates(self) -> dict[str, float]:
+        """Returns both current learning rates, keyed by the names of the settings."""
+        optimizers = {
+            "generator_learning_rate": self.generator_optimizer,
+            "discriminator_learning_rate": self.discriminator_optimizer,
+        }
+        return {
+            name: float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            for name, optimizer in optimizers.items()
+        }
 
     def set_learning_rates(self, factor: float) -> None:
         """Sets both learning rates to those of the settings, times a factor."""

@@ -126,7 +126,8 @@ def _conditional(
 def _function(
     function: Callable[..., Images], signature: list[tf.TensorSpec]
 ) -> tf.types.experimental.PolymorphicFunction:
-    # No Python in them depends on a tensor, and AutoGraph takes seconds.
+    # No Python control flow in the signatures depends on a tensor, and AutoGraph would
+    # take seconds.
     return tf.function(function, signature, autograph=False)
 
 

@@ -6,7 +6,6 @@ import pathlib
 import re
 import shutil
 
-import keras
 import tensorflow as tf
 
 from msg_modules.common import console
@@ -69,30 +68,8 @@ class Checkpoints:
         """How many times the learning rates were halved."""
         return int(self._halvings.numpy())
 
-    def learning_rates(self) -> dict[str, float]:
-        """Returns both current learning rates, keyed by the names of the settings."""
-        optimizers = {
-            "generator_learning_rate": self._gan.generator_optimizer,
-            "discriminator_learning_rate": self._gan.discriminator_optimizer,
-        }
-        return {
-            name: float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-            for name, optimizer in optimizers.items()
-        }
-
-    def set_learning_rates(self, factor: float = 1.0) -> None:
-        """Sets them to those of the settings, halved as often as in `halvings`.
-
-        Args:
-          factor: Multiplies both.
-        """
-        self._gan.set_learning_rates(0.5**self.halvings * factor)
-
     def restore(self) -> int:
         """Restores the latest checkpoint that can be read.
-
-        The learning rates are those of the settings, halved as many times as in the
-        checkpoint.
 
         Returns:
           The step to resume from, 0 if there is no checkpoint.
@@ -120,7 +97,6 @@ class Checkpoints:
                     f"The checkpoint {path} does not match the networks and optimizers"
                     " of these settings; use another --train.checkpoint-dir."
                 ) from e
-            self.set_learning_rates()
             self._saved_step = int(self._gan.step.numpy())
             return self._saved_step
         if paths:
@@ -162,7 +138,7 @@ class Checkpoints:
             ) from e
 
     def go_back(self) -> int:
-        """Restores the latest checkpoint and halves the learning rates.
+        """Restores the latest checkpoint and counts another halving.
 
         Returns:
           The step to resume from.
@@ -173,7 +149,6 @@ class Checkpoints:
         halvings = self.halvings
         step = self.restore()
         self._halvings.assign(halvings + 1)
-        self.set_learning_rates()
         return step
 
     def save(self) -> None:

@@ -16,6 +16,7 @@ from msg_modules.configs import ModelConfig, TrainConfig
 from msg_modules.data.batches import training_dataset
 from msg_modules.data.class_spec import ClassSpec
 from msg_modules.data.examples import Examples
+from msg_modules.gan import schedule
 from msg_modules.gan.compiled_steps import GOOD, StepsResult, compile_steps
 from msg_modules.gan.step import METRICS, Gan
 from msg_modules.generator import codes
@@ -26,7 +27,6 @@ from msg_modules.training import (
     draws,
     health,
     precision,
-    schedule,
     starting_point,
 )
 from msg_modules.training.distribution import (
@@ -172,6 +172,7 @@ class _Loop:
         step = self._take_chiefs_state()
         if step:
             console.say(f"  resuming from step {step:,} of {self._config.steps:,}")
+            self._tell_if_rates_rise(step)
         elif self._config.divergence_retries:
             self._kept.save()  # to roll back to
         self._samples.draw_real(self._examples.pyramid(slice(_SHEET_IMAGES)))
@@ -197,13 +198,13 @@ class _Loop:
             while step < config.steps and not self._ask_to_stop(received):
                 next_event = min(
                     config.steps,
+                    schedule.next_change(config, step),
                     *(
                         (step // every + 1) * every
                         for every in (
                             config.report_every,
                             config.sample_every,
                             config.checkpoint_every,
-                            schedule.stage_steps(config),
                         )
                     ),
                 )
@@ -215,7 +216,7 @@ class _Loop:
                         ),
                     )
                 )
-                self._kept.set_learning_rates(schedule.stage_factor(config, step))
+                self._set_learning_rates(step)
                 start = time.monotonic()
                 result = self._run_steps(batches, tf.constant(count))
                 _check(result.first_bad.numpy())
@@ -293,6 +294,19 @@ class _Loop:
         self._samples.draw(self._gan.ema_generator, self._config.steps)
         self._draws.draw(self._gan.ema_generator, self._config.steps)
 
+    def _set_learning_rates(self, step: int) -> None:
+        self._gan.set_learning_rates(
+            0.5**self._kept.halvings * schedule.factor_at(self._config, step)
+        )
+
+    def _tell_if_rates_rise(self, step: int) -> None:
+        """Tells if the rates had fallen for fewer steps, or the settings differed."""
+        before = self._gan.learning_rates()
+        self._set_learning_rates(step)
+        for name, rate in self._gan.learning_rates().items():
+            if rate > 1.001 * before[name]:
+                console.say(f"  {name} rises from {before[name]:.2g} to {rate:.2g}")
+
     def _drop_after(self, step: int) -> None:
         self._samples.drop_after(step)
         self._draws.drop_after(step)
@@ -324,7 +338,7 @@ class _Loop:
             means,
             time.monotonic() - tally.began,
             None if determinism.is_on() else tally.data_seconds,
-            self._kept.learning_rates(),
+            self._gan.learning_rates(),
         )
         by_name = dict(zip(METRICS, means, strict=True))
         self._watch.see_report(step, by_name["real_accuracy"], by_name["fake_accuracy"])

@@ -30,7 +30,9 @@ def build(
       network: Name of a module in this package with a function `build(latent_dim,
         images, num_classes)`. It has a description `IMAGES` if it is for certain
         images only, `CONDITIONAL = True` if it takes classes, and `GLOBAL_BATCH =
-        True` if its layers see the global batch on any number of replicas.
+        True` if its layers see the global batch on any number of replicas. Layers of
+        the discriminator must not reduce over replicas: the gradient penalties call it
+        in a branch of a `tf.cond`.
       latent_dim: Length of the latent vector.
       images: The images to generate.
       precision: With `bfloat16`, the layers compute in bfloat16 with float32 weights;
