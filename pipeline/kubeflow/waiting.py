@@ -156,16 +156,26 @@ class _Api:
                 console.say(f"Run {self._run_id}: {error} Still waiting.")
 
         patience = min(self._patience, max(0.0, self._deadline - time.monotonic()))
+        pause = tenacity.wait_random_exponential(
+            multiplier=_SECONDS_BETWEEN_LOOKS, max=_MOST_SECONDS_BETWEEN_RETRIES
+        )
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(kfp_client.Unavailable),
             stop=tenacity.stop_after_delay(patience),
-            wait=tenacity.wait_random_exponential(
-                multiplier=_SECONDS_BETWEEN_LOOKS, max=_MOST_SECONDS_BETWEEN_RETRIES
+            wait=lambda state: min(
+                pause(state), max(0.0, patience - (state.seconds_since_start or 0.0))
             ),
             before_sleep=tell,
             reraise=True,
         )
-        return retrying(ask)
+        try:
+            return retrying(ask)
+        except kfp_client.Unavailable as e:
+            if time.monotonic() < self._deadline:
+                raise
+            raise RunError(
+                f"The time of --timeout is up, and {e} Run {self._run_id} may continue."
+            ) from e
 
 
 @contextlib.contextmanager

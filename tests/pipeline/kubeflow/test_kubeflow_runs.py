@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -199,12 +200,22 @@ def test_the_wait_does_not_begin_again_when_a_trouble_comes_at_its_end(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(waiting, "_SECONDS_BETWEEN_LOOKS", 2.5)
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    fake = types.SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep)
+    monkeypatch.setattr(waiting, "time", fake)
+    monkeypatch.setattr(waiting, "_SECONDS_BETWEEN_LOOKS", 70.0)
     server.states = ["RUNNING"]
     server.troubles = [200, *[503] * 1000]
-    words = ["wait", "run-1", "--timeout", "2", "--host", server.url]
+    words = ["wait", "run-1", "--timeout", "60", "--host", server.url]
     assert command.main(words) == 1
-    assert "(503)" in _error(capsys)
+    line = _error(capsys)
+    assert "(503)" in line
+    assert "Run run-1 may continue" in line
+    assert "The time of --timeout is up" in line
     looks = [path for _, path, _ in server.requests if path.startswith("/runs/")]
     assert len(looks) == 2
 
