@@ -145,6 +145,7 @@ def test_chunks_that_cut_through_a_shard_lose_nothing(
     )
 
 
+@pytest.mark.slow
 def test_chunks_over_several_shards_lose_nothing(
     ingest, read_split, tmp_path, monkeypatch
 ):
@@ -407,13 +408,13 @@ def shard_of(data_dir, split):
         (cut_inside_a_record, "train", "truncated record"),
         (write_every_record_twice, "train", "contain 30 elements but"),
         (drop_the_labels, "train", "kind"),
-        (break_an_image, "test", "image of split 'eval'"),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
                 (cut_between_records, "train", "30 elements but contained only 26"),
                 (flip_a_byte, "train", "corrupted record"),
                 (break_an_image, "train", "label 1 and 15 bytes"),
+                (break_an_image, "test", "image of split 'eval'"),
                 (cut_an_image, "train", "decode"),
                 (empty_an_image, "train", "and 0 bytes"),
             )

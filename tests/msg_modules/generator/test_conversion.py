@@ -100,6 +100,7 @@ def test_litert_draws_the_same_images(
         np.testing.assert_allclose(drawn[f"image_{size}"], wanted, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_a_label_out_of_range_is_refused_as_by_the_savedmodel(
     conditional_dir: pathlib.Path, tmp_path: pathlib.Path
 ):

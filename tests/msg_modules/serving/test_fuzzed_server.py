@@ -9,6 +9,7 @@ from schemathesis.checks import positive_data_acceptance
 from server_process import Server
 
 pytest.importorskip("fastapi")
+pytestmark = pytest.mark.slow
 
 
 # A model's name, the length of its latents and the limits are not in the description.

@@ -98,6 +98,7 @@ def test_state_and_signatures_are_tensorflow_servings(server: Server, version: s
     assert signatures["sample"]["inputs"]["seed"]["tensor_shape"]["dim"] == []
 
 
+@pytest.mark.slow
 def test_signatures_are_told_of_a_version_whose_directory_is_gone(
     serving_dir: pathlib.Path, tmp_path: pathlib.Path
 ):

@@ -190,11 +190,12 @@ def test_reported_losses_are_the_means_since_the_line_before(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "penalty_weights",
     [
         {1: 10.0, 3: 10.0, 5: 10.0},
-        pytest.param({0: 5.0, 2: 5.0, 4: 5.0}, marks=pytest.mark.slow),
+        {0: 5.0, 2: 5.0, 4: 5.0},
     ],
     ids=["odd-steps", "not-times-the-interval"],
 )
@@ -333,6 +334,7 @@ def test_tensorboard_gets_the_sheets(trained: Any):
         np.testing.assert_array_equal(picture, sheet)
 
 
+@pytest.mark.slow
 def test_the_time_spent_waiting_for_images_is_told_from_that_of_the_step():
     recipe = TrainConfig(batch_size=8, r1_gamma=0.0, strategy="one_device")
     gan = Gan(ModelConfig(latent_dim=8), recipe, FASHION, 1)
@@ -418,8 +420,9 @@ def _without_numbers(in_step: int) -> Callable[..., tf.data.Dataset]:
     return stream
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
-@pytest.mark.parametrize("step", [7, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [7, 8])
 def test_images_that_are_not_numbers_stop_the_training_and_leave_its_checkpoints(
     trained: Any,
     trained_copy: pathlib.Path,
