@@ -11,13 +11,9 @@ from components.image_transform import executor as image_transform
 from msg_modules.common.errors import RunError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "step",
-    [
-        checked_statistics_gen,
-        pytest.param(image_transform, marks=pytest.mark.slow),
-    ],
-    ids=lambda step: step.__name__,
+    "step", [checked_statistics_gen, image_transform], ids=lambda step: step.__name__
 )
 def test_a_file_that_is_cut_is_named(step, ingest, beam_context, swatches_dir):
     examples = ingest("swatches", swatches_dir)

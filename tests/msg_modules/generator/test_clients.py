@@ -21,6 +21,8 @@ from server_process import Server
 
 from msg_modules.generator import sampling
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("image_7", "image_14", "image_28")
 LATENTS = np.random.default_rng(3).normal(size=[4, 8]).astype(np.float32)
 SHADES = " .:-=+*#%@"

@@ -192,6 +192,7 @@ class _Fragile(keras.layers.Layer):
         return latents
 
 
+@pytest.mark.slow
 def test_an_unexpected_exception_is_logged_and_counted(tmp_path: pathlib.Path):
     generator, _ = networks.build("compact", 8, FASHION)
     latents = keras.Input([8])
