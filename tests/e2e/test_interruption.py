@@ -42,7 +42,9 @@ def _stop_when(
 
 def _resumed_from(output: str) -> int:
     """The step that a training resumed from, 0 if it began."""
-    return max(_numbers(r"resuming from step ([\d,]+)", output), default=0)
+    found = _numbers(r"resuming from step ([\d,]+)", output)
+    assert len(found) <= 1
+    return found[0] if found else 0
 
 
 def _numbers(pattern: str, text: str) -> list[int]:

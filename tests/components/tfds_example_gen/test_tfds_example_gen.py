@@ -411,7 +411,11 @@ def shard_of(data_dir, split):
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
-                (cut_between_records, "train", "30 elements but contained only 26"),
+                (
+                    cut_between_records,
+                    "train",
+                    "contain 30 elements but contained only 26",
+                ),
                 (flip_a_byte, "train", "corrupted record"),
                 (break_an_image, "train", "label 1 and 15 bytes"),
                 (break_an_image, "test", "image of split 'eval'"),

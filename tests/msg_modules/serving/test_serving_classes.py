@@ -330,6 +330,8 @@ def test_a_conditional_version_replaces_an_unconditional_one_under_load(
                 wait_until_each_was_answered(7, 200)
                 shutil.copytree(conditional_dir / "8", directory / "8")
                 wait_until_each_was_answered(8, 400)
+                health = requests.get(f"{server.url}/healthz", timeout=30)
+                assert health.json()["version"] == "8"
                 assert server.predict(**_class()).status_code == 200
             finally:
                 stopped.set()
