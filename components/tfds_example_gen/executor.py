@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -184,6 +185,7 @@ class ReadExamples(beam.DoFn):
         )
         try:
             for encoded, *labels in batches.as_numpy_iterator():
+                self._check_images(encoded, *labels)
                 for image, *label in zip(encoded, *labels, strict=True):
                     self._counter.inc()
                     yield self._to_example(image, *map(self._to_number, label))
@@ -202,17 +204,29 @@ class ReadExamples(beam.DoFn):
             )
         return self._class_names.index(name)
 
-    def _to_example(self, image: bytes, label: int | None = None) -> tf.train.Example:
+    def _check_images(
+        self, encoded: Sequence[bytes], labels: Sequence[bytes | int] = ()
+    ) -> None:
         try:
-            # As Transform does: Pillow accepts images that TensorFlow rejects.
+            _check_all(encoded)
+        except tf.errors.InvalidArgumentError:
+            for image, label in itertools.zip_longest(encoded, labels):
+                self._check_image(image, label)
+            raise
+
+    def _check_image(self, image: bytes, label: bytes | int | None) -> None:
+        try:
             tf.io.decode_image(image, expand_animations=False)
         except tf.errors.InvalidArgumentError as e:
+            number = None if label is None else self._to_number(label)
             raise _broken(
                 self._builder,
-                f"an image of split {self._split!r} with label {label} and"
+                f"an image of split {self._split!r} with label {number} and"
                 f" {len(image)} bytes cannot be decoded as PNG or JPEG"
                 f" ({root_message(e)[:120]})",
             ) from e
+
+    def _to_example(self, image: bytes, label: int | None = None) -> tf.train.Example:
         feature = {"image": _bytes_feature(image)}
         if label is not None:
             feature["label"] = tf.train.Feature(
@@ -222,6 +236,28 @@ class ReadExamples(beam.DoFn):
                 name = self._class_names[label]
                 feature["label_name"] = _bytes_feature(name.encode())
         return tf.train.Example(features=tf.train.Features(feature=feature))
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+def _check_all(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes images as Transform does; Pillow accepts some that TensorFlow rejects.
+
+    In one graph, because a call per image takes longer than decoding it.
+
+    Args:
+      encoded: `[num_images]`.
+
+    Returns:
+      int32 `[num_images, 3]`, their shapes.
+
+    Raises:
+      tf.errors.InvalidArgumentError: If an image cannot be decoded.
+    """
+    return tf.map_fn(
+        lambda image: tf.shape(tf.io.decode_image(image, expand_animations=False)),
+        encoded,
+        fn_output_signature=tf.TensorSpec([3], tf.int32),
+    )
 
 
 def _broken(builder: tfds.core.DatasetBuilder, reason: str) -> RunError:

@@ -388,6 +388,10 @@ def break_an_image(shard):
     put_first(shard, [b"no image at all"])
 
 
+def break_the_second_image(shard):
+    put_first(shard, [encode("RGB", "png"), b"no image"])
+
+
 def cut_an_image(shard):
     put_first(shard, [encode("RGB", "png")[:-100]])
 
@@ -408,6 +412,11 @@ def shard_of(data_dir, split):
         (cut_inside_a_record, "train", "truncated record"),
         (write_every_record_twice, "train", "contain 30 elements but"),
         (drop_the_labels, "train", "kind"),
+        (
+            break_the_second_image,
+            "train",
+            "label 0 and 8 bytes cannot be decoded as PNG or JPEG (Unknown image",
+        ),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
