@@ -11,7 +11,22 @@ NUM_NEIGHBOURS = 5
 _WORKING_MEMORY_MIB = 16
 
 
-class Manifolds(NamedTuple):
+class Manifold(NamedTuple):
+    """A set of images as the union of balls around their features.
+
+    Attributes:
+      features: `[num_images, dim]`.
+      radii: float64 `[num_images]`, the distance of each to its `k`-th nearest
+        neighbour.
+      k: The neighbour that sets the radius.
+    """
+
+    features: np.ndarray
+    radii: np.ndarray
+    k: int
+
+
+class Overlap(NamedTuple):
     """How well two sets of images cover each other; all in [0, 1] but `density`.
 
     Attributes:
@@ -28,42 +43,56 @@ class Manifolds(NamedTuple):
     coverage: float
 
 
-def compare_manifolds(
-    features: np.ndarray, reference: np.ndarray, k: int = NUM_NEIGHBOURS
-) -> Manifolds:
-    """Computes precision, recall, density and coverage.
+def fit_manifold(features: np.ndarray, k: int = NUM_NEIGHBOURS) -> Manifold:
+    """Finds the radius of each image, the distance to the `k`-th nearest of its set.
 
-    The radius of an image is the distance to the `k`-th nearest image of its own set
-    (Kynkaanniemi et al., arXiv 1904.06991, equations 1 and 2, for precision and recall;
-    Naeem et al., arXiv 2002.09797, equations 4 and 6, for density and coverage).
+    Kynkaanniemi et al., arXiv 1904.06991, equation 1.
 
     Args:
-      features: Features of generated images, `[num_images, dim]`, more than `k` rows.
-      reference: Features of real images, `[num_others, dim]`, more than `k` rows.
+      features: `[num_images, dim]`, more than `k` rows.
       k: The neighbour that sets the radius.
+
+    Returns:
+      The features with their radii.
 
     Raises:
       ValueError: If there are too few images.
     """
-    fewest = min(len(features), len(reference))
-    if fewest <= k:
-        raise ValueError(f"there are {fewest} images; there must be more than {k}.")
-    generated_radii = _radii(features, k)
-    real_radii = _radii(reference, k)
+    if len(features) <= k:
+        raise ValueError(
+            f"there are {len(features)} images; there must be more than {k}."
+        )
+    # Index k rather than k - 1: each image is its own nearest, at distance 0.
+    radii = [
+        np.partition(rows, k, axis=1)[:, k] for rows in _distances(features, features)
+    ]
+    return Manifold(features, np.concatenate(radii), k)
+
+
+def compare_manifolds(generated: Manifold, real: Manifold) -> Overlap:
+    """Computes precision, recall, density and coverage.
+
+    Kynkaanniemi et al., arXiv 1904.06991, equation 2, for precision and recall; Naeem
+    et al., arXiv 2002.09797, equations 4 and 6, for density and coverage.
+
+    Args:
+      generated: The generated images.
+      real: The real ones, with the same `k`.
+    """
     # For each generated image, the number of real images whose radius it lies within.
-    hosts = np.zeros(len(features), np.int64)
+    hosts = np.zeros(len(generated.features), np.int64)
     covered, recalled, start = 0, 0, 0
-    for distances in _distances(reference, features):
-        within = distances < real_radii[start : start + len(distances), None]
+    for distances in _distances(real.features, generated.features):
+        within = distances < real.radii[start : start + len(distances), None]
         hosts += within.sum(axis=0)
         covered += np.count_nonzero(within.any(axis=1))
-        recalled += np.count_nonzero((distances < generated_radii).any(axis=1))
+        recalled += np.count_nonzero((distances < generated.radii).any(axis=1))
         start += len(distances)
-    return Manifolds(
+    return Overlap(
         precision=float(np.mean(hosts > 0)),
-        recall=recalled / len(reference),
-        density=float(hosts.mean() / k),
-        coverage=covered / len(reference),
+        recall=recalled / len(real.features),
+        density=float(hosts.mean() / real.k),
+        coverage=covered / len(real.features),
     )
 
 
@@ -101,14 +130,6 @@ def nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> Nearest:
         found.indices[nearer] = start + indices[nearer]
         start += len(others)
     return found
-
-
-def _radii(features: np.ndarray, k: int) -> np.ndarray:
-    """Returns the distance of each image to its k-th nearest neighbour."""
-    # Index k rather than k - 1: each image is its own nearest, at distance 0.
-    return np.concatenate(
-        [np.partition(rows, k, axis=1)[:, k] for rows in _distances(features, features)]
-    )
 
 
 def _distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:

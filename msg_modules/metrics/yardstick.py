@@ -183,13 +183,13 @@ class Yardstick:
         self._bank_features = self._embed_bank()
         pyramid = [images.quantise(scale) for scale in test.pyramid(chosen)]
         self.shown = [scale[:_NUM_SHOWN].copy() for scale in pyramid]
-        self._features = {
+        embedded = {
             size: self._embed(scale)
             for size, scale in zip(self.spec.sizes, pyramid, strict=True)
         }
+        self._manifold = neighbours.fit_manifold(embedded[self.spec.size])
         self._gaussians = {
-            size: frechet.fit_gaussian(features)
-            for size, features in self._features.items()
+            size: frechet.fit_gaussian(features) for size, features in embedded.items()
         }
         self._second_gaussian = self._second_opinion(pyramid[-1])
         self.class_shares = classes.histogram(classifier.predict(pyramid[-1]).logits)
@@ -207,8 +207,10 @@ class Yardstick:
             size: features if size == self.spec.size else self._embed(scale)
             for size, scale in zip(self.spec.sizes, pyramid, strict=True)
         }
-        real = self._features[self.spec.size]
-        kid = kernel.kernel_distance(features, real, self._seed)
+        kid = kernel.kernel_distance(features, self._manifold.features, self._seed)
+        overlap = neighbours.compare_manifolds(
+            neighbours.fit_manifold(features), self._manifold
+        )
         shares = classes.histogram(logits)
         figures = {
             **{
@@ -220,7 +222,7 @@ class Yardstick:
             **self._second_distance(pyramid[-1]),
             "kernel": kid.mean,
             "kernel_std": kid.std,
-            **neighbours.compare_manifolds(features, real)._asdict(),
+            **overlap._asdict(),
             "class_entropy": classes.entropy(shares),
             "class_distance": classes.total_variation(shares, self.class_shares),
             **{

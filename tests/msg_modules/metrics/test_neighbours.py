@@ -13,6 +13,12 @@ def _features(num: int, dim: int, seed: int, shift: float = 0.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=[num, dim]) + shift
 
 
+def _compare(generated: np.ndarray, real: np.ndarray, k: int = 5) -> neighbours.Overlap:
+    return neighbours.compare_manifolds(
+        neighbours.fit_manifold(generated, k), neighbours.fit_manifold(real, k)
+    )
+
+
 @pytest.mark.parametrize(
     ("num_generated", "num_real", "shift", "k"),
     [(60, 60, 0.0, 5), (40, 70, 0.8, 5), (70, 40, 3.0, 3), (8, 8, 0.1, 1)],
@@ -48,7 +54,7 @@ def test_agrees_with_double_loops(
         )
         for r in real
     ]
-    found = neighbours.compare_manifolds(generated, real, k)
+    found = _compare(generated, real, k)
     assert found.precision == pytest.approx(inside.any(axis=1).mean())
     assert found.recall == pytest.approx(np.mean(recalled))
     assert found.density == pytest.approx(inside.sum() / (k * num_generated))
@@ -63,13 +69,13 @@ def test_agrees_with_the_authors_package(
     generated, real = _features(1500, 16, 0, shift), _features(6000, 16, 1)
     wanted = prdc.compute_prdc(real, generated, nearest_k=5)
     capsys.readouterr()
-    found = neighbours.compare_manifolds(generated, real)
+    found = _compare(generated, real)
     assert found._asdict() == pytest.approx(wanted)
 
 
 def test_equal_distributions_cover_each_other() -> None:
     """Coverage of equal distributions is 1 - 2^-k for many images (Naeem, C.2)."""
-    found = neighbours.compare_manifolds(_features(4000, 8, 0), _features(4000, 8, 1))
+    found = _compare(_features(4000, 8, 0), _features(4000, 8, 1))
     assert found.coverage == pytest.approx(1 - 0.5**5, abs=0.01)
     assert found.density == pytest.approx(1, abs=0.05)
 
@@ -77,7 +83,7 @@ def test_equal_distributions_cover_each_other() -> None:
 def test_collapse_is_precise_and_covers_nothing() -> None:
     real = _features(500, 4, 0)
     collapsed = np.repeat(real[:1], 500, axis=0) + 1e-3
-    found = neighbours.compare_manifolds(collapsed, real)
+    found = _compare(collapsed, real)
     assert found.precision == 1
     assert found.coverage < 0.05
     assert found.recall < 0.05
@@ -85,7 +91,7 @@ def test_collapse_is_precise_and_covers_nothing() -> None:
 
 def test_too_few_images() -> None:
     with pytest.raises(ValueError, match="5 images"):
-        neighbours.compare_manifolds(np.zeros([5, 2]), np.zeros([9, 2]))
+        neighbours.fit_manifold(np.zeros([5, 2]))
 
 
 def test_nearest_finds_the_copy() -> None:
