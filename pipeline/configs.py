@@ -30,16 +30,33 @@ from msg_modules.configs import (
 from msg_modules.runs import layout
 
 BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform")
-_RUNNERS_HERE = ("FnApiRunner", "DirectRunner", "PrismRunner")
+_RUNNERS_HERE = ("FnApiRunner", "DirectRunner")
 _RUNNERS = (
     *_RUNNERS_HERE,
+    "PrismRunner",
     "DataflowRunner",
     "FlinkRunner",
     "PortableRunner",
     "SparkRunner",
 )
-_MASTERS = {"FlinkRunner": "flink_master", "SparkRunner": "spark_master_url"}
+# The option that names the cluster, and those values with which Beam starts one here.
+_MASTERS = {
+    "FlinkRunner": ("flink_master", re.compile(r"\[(auto|local)\]")),
+    "SparkRunner": ("spark_master_url", re.compile(r"local(\[.+\])?")),
+}
 _BEAM_OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)(=(?P<value>.*))?")
+# Without one of these, TFX packs itself for the workers of a step, which takes seconds
+# and leaves 49 MB in the temporary directory. Workers on this machine need no package,
+# and ignore the image.
+_PACKAGES = {
+    "extra_package",
+    "extra_packages",
+    "requirements_file",
+    "sdk_container_image",
+    "setup_file",
+    "worker_harness_container_image",
+}
+_NO_PACKAGE = "--sdk_container_image=unused"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,24 +97,33 @@ class BeamConfig:
 
     def component_args(self, step: str) -> list[str]:
         """Additional arguments for one step; Beam lets the last value win."""
-        pairs = (entry.split("=", 1) for entry in self.component_options)
-        return [option for name, option in pairs if name == step]
+        is_packed = self.works_elsewhere(step) or _PACKAGES & self._values(step).keys()
+        return [*([] if is_packed else [_NO_PACKAGE]), *self._own_options(step)]
 
     def works_elsewhere(self, step: str) -> bool:
         """Whether a step's Beam workers run outside the step's own machine."""
-        matches = map(
-            _BEAM_OPTION.fullmatch, [*self.pipeline_args, *self.component_args(step)]
-        )
-        values = {match["name"]: match["value"] for match in matches if match}
-        if values["runner"] in _RUNNERS_HERE:
+        values = self._values(step)
+        runner, environment = values["runner"], values.get("environment_type")
+        if runner in _RUNNERS_HERE:
             return False
-        if "environment_type" in values:
-            return values["environment_type"] != "LOOPBACK"
+        if environment is not None:
+            return environment != "LOOPBACK"
+        if runner not in _MASTERS:
+            return runner != "PrismRunner"
         # Without a master, Beam starts a local Flink or Spark.
-        master = values.get(_MASTERS.get(values["runner"], ""))
-        return values["runner"] not in _MASTERS or (
-            master is not None and not master.startswith(("local", "["))
-        )
+        option, local = _MASTERS[runner]
+        master = values.get(option)
+        return master is not None and local.fullmatch(master) is None
+
+    def _own_options(self, step: str) -> list[str]:
+        pairs = (entry.split("=", 1) for entry in self.component_options)
+        return [option for name, option in pairs if name == step]
+
+    def _values(self, step: str) -> dict[str, str | None]:
+        """The options of a step by name."""
+        options = [*self.pipeline_args, *self._own_options(step)]
+        matches = map(_BEAM_OPTION.fullmatch, options)
+        return {match["name"]: match["value"] for match in matches if match}
 
 
 def _check_runner(field: str, runner: str) -> None:

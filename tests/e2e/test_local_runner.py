@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -225,8 +226,11 @@ def test_a_version_that_was_rolled_back_stays_so_until_it_is_asked_for(
 def test_output_is_ours_and_not_the_libraries(
     garments_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     run = subprocess.run(
-        Pipeline(tmp_path, garments_dir).command(),
+        Pipeline(tmp_path / "root", garments_dir).command(),
+        env={**os.environ, "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=True,
@@ -235,6 +239,7 @@ def test_output_is_ours_and_not_the_libraries(
     assert len(run.stdout.splitlines()) < 60
     for line in run.stdout.splitlines():
         assert not line.startswith(("WARNING", "INFO", "ERROR")), line
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.slow

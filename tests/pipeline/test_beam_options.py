@@ -58,6 +58,28 @@ def test_every_step_on_beam_gets_the_options_of_all_and_its_own() -> None:
         "Transform": 2,
     }
     assert options["Transform"]["flink_master"] == "flink:8081"
+    # TFX packs itself only for workers that have no image.
+    assert {s: o["sdk_container_image"] for s, o in options.items()} == {
+        "TfdsExampleGen": "unused",
+        "StatisticsGen": "unused",
+        "Transform": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "--sdk_container_image=mine",
+        "--worker_harness_container_image=mine",
+        "--requirements_file=requirements.txt",
+        "--setup_file=setup.py",
+        "--extra_package=mine.tar.gz",
+    ],
+)
+def test_an_image_or_packages_of_ones_own_stay(own: str) -> None:
+    for arguments in _arguments(BeamConfig(options=(own,))).values():
+        images = [a for a in arguments if "container_image" in a]
+        assert images == ([own] if "container_image" in own else [])
 
 
 def test_a_step_with_workers_elsewhere_is_known() -> None:
@@ -71,8 +93,12 @@ def test_a_step_with_workers_elsewhere_is_known() -> None:
         ("FlinkRunner", [], False),
         ("FlinkRunner", ["--flink_master=[auto]"], False),
         ("FlinkRunner", ["--flink_master=flink:8081"], True),
+        ("FlinkRunner", ["--flink_master=localhost:8081"], True),
         ("SparkRunner", ["--spark_master_url=local[2]"], False),
+        ("SparkRunner", ["--spark_master_url=local-cluster[2,1,1024]"], True),
         ("SparkRunner", ["--spark_master_url=spark://spark:7077"], True),
+        ("PrismRunner", [], False),
+        ("PrismRunner", ["--environment_type=DOCKER"], True),
         ("PortableRunner", ["--job_endpoint=beam:8099"], True),
         ("PortableRunner", ["--environment_type=LOOPBACK"], False),
         ("DataflowRunner", [], True),
