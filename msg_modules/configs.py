@@ -288,6 +288,10 @@ class ClassifierConfig:
     epochs: int = 4
     """Training epochs."""
 
+    max_steps: int | None = None
+    """End training after this many batches, even if that is before `epochs`; None for
+    no limit."""
+
     batch_size: int = 128
     """Batch size."""
 
@@ -309,6 +313,12 @@ class ClassifierConfig:
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             require(value > 0, f"classifier.{name}", value, "at least 1")
+        require(
+            self.max_steps is None or self.max_steps > 0,
+            "classifier.max_steps",
+            self.max_steps,
+            "at least 1",
+        )
         value = self.learning_rate
         require(value > 0, "classifier.learning_rate", value, "above 0")
         require(

@@ -24,8 +24,9 @@ class RunnerArgs:
     config: Annotated[PipelineConfig, tyro.conf.arg(name="")]
 
     preset: Preset = "quickstart"
-    """`quickstart`: takes minutes on two CPU cores; `fashion_mnist`: the full run;
-    `tutorial`: the article's networks and recipe, days on two CPU cores."""
+    """`quickstart`: a short training and a small evaluation, minutes on two CPU cores;
+    `fashion_mnist`: the full run; `tutorial`: the article's networks and recipe, days
+    on two CPU cores."""
 
     verbose: bool = False
     """Show all logs of TFX, Beam and TensorFlow."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import keras
@@ -51,7 +52,7 @@ class ClassifierInfo:
       num_held_out: Number of held-out images for `accuracy`.
       accuracy: Accuracy on the held-out images.
       seed: Seed for weight initialization and shuffling.
-      epochs: Number of epochs.
+      epochs: Number of epochs; a fraction if `max_steps` ended the training.
       extractor: Version of the network.
       content_hash: Hash of the weights.
       task: What it tells: the `classes` of the dataset, or `rotations`.
@@ -65,7 +66,7 @@ class ClassifierInfo:
     num_held_out: int
     accuracy: float
     seed: int
-    epochs: int
+    epochs: float
     extractor: str
     content_hash: str
     task: Task = "classes"
@@ -218,7 +219,7 @@ def train_classifier(
     order = np.random.default_rng(config.seed).permutation(num_images)
     held_out, train = order[:num_held_out], order[num_held_out:]
     model = _build(examples.images.shape[1:], num_classes)
-    _fit(model, lesson, train, config)
+    epochs = _fit(model, lesson, train, config)
     info = ClassifierInfo(
         dataset=dataset,
         num_classes=num_classes,
@@ -226,7 +227,7 @@ def train_classifier(
         num_held_out=num_held_out,
         accuracy=0.0,
         seed=config.seed,
-        epochs=config.epochs,
+        epochs=epochs,
         extractor=EXTRACTOR,
         content_hash=_content_hash(model),
         task=task,
@@ -348,22 +349,35 @@ def _build(shape: Sequence[int], num_classes: int) -> keras.Model:
 
 def _fit(
     model: keras.Model, lesson: _Lesson, train: np.ndarray, config: ClassifierConfig
-) -> None:
-    """Trains with Adam and cosine decay of the learning rate to 0."""
+) -> float:
+    """Trains with Adam and cosine decay of the learning rate to 0.
+
+    Returns:
+      The number of epochs.
+    """
     batches = -(-len(train) // config.batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate, config.epochs * batches
-    )
+    steps = config.epochs * batches
+    if config.max_steps is not None:
+        steps = min(steps, config.max_steps)
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     classifier = keras.Model(model.input, model.output[1])
     classifier.compile(
         keras.optimizers.Adam(schedule),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     shuffle = np.random.default_rng(config.seed + 1)
-    for _ in range(config.epochs):
-        # Not `fit`, whose tf.data thread would delay shutdown by up to a minute.
-        for batch in np.array_split(shuffle.permutation(train), batches):
-            classifier.train_on_batch(lesson.images(batch), lesson.labels[batch])
+    # Not `fit`, whose tf.data thread would delay shutdown by up to a minute.
+    for batch in itertools.islice(_batches(train, batches, shuffle), steps):
+        classifier.train_on_batch(lesson.images(batch), lesson.labels[batch])
+    return steps / batches
+
+
+def _batches(
+    train: np.ndarray, batches: int, shuffle: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yields the batches, int `[batch_size]` from `train`, of epoch after epoch."""
+    while True:
+        yield from np.array_split(shuffle.permutation(train), batches)
 
 
 def _accuracy(classifier: Classifier, lesson: _Lesson, held_out: np.ndarray) -> float:

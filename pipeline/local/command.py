@@ -16,7 +16,7 @@ from msg_modules.configs import require
 from msg_modules.generator import version_directories
 from msg_modules.training import cluster, served, starting_point
 from pipeline import flags
-from pipeline.configs import PipelineConfig
+from pipeline.configs import PRESETS, PipelineConfig, Preset
 
 if TYPE_CHECKING:
     from msg_modules.runs.results import Results
@@ -63,7 +63,7 @@ def _main(argv: Sequence[str]) -> None:
         locks.exclusive(pathlib.Path(config.pipeline_root) / ".lock", in_use),
         signals.caught(signals.RESUME),
     ):
-        _run(config)
+        _run(config, args.preset)
 
 
 def _check_alone(config: PipelineConfig) -> None:
@@ -159,7 +159,7 @@ def _make_writable(config: PipelineConfig) -> None:
             ) from e
 
 
-def _run(config: PipelineConfig) -> None:
+def _run(config: PipelineConfig, preset: Preset) -> None:
     start = time.monotonic()
     console.say("Loading TensorFlow and TFX ...")
     # Imported late: loading these takes a while, and `--help` needs none of it.
@@ -180,6 +180,8 @@ def _run(config: PipelineConfig) -> None:
     if warning:
         console.warn(warning)
     console.say(f"Dataset {data.dataset}, pipeline root {config.pipeline_root}")
+    if preset == "quickstart":
+        _say_small(config)
     try:
         start_from = starting_point_of(config)
         runner.LocalDagRunner().run(create_pipeline(config, start_from))
@@ -197,6 +199,32 @@ def _run(config: PipelineConfig) -> None:
     _summarise(found, time.monotonic() - start)
     if warning:
         console.warn(warning)
+
+
+def _say_small(config: PipelineConfig) -> None:
+    """Says what the quickstart makes smaller, and which flags undo it."""
+    small = PRESETS["quickstart"]
+    limit, seeds = small.classifier.max_steps, small.evaluate.num_seeds
+    kept = [
+        text
+        for is_kept, text in (
+            (
+                config.train.steps == small.train.steps,
+                f"{small.train.steps:,} training steps (--train.steps)",
+            ),
+            (
+                config.classifier.max_steps == limit,
+                f"at most {limit} steps of the classifier (--classifier.max-steps)",
+            ),
+            (
+                config.evaluate.num_seeds == seeds,
+                f"{seeds} evaluation seed (--evaluate.num-seeds)",
+            ),
+        )
+        if is_kept
+    ]
+    if kept:
+        console.say(f"Small, for a quick start: {', '.join(kept)}")
 
 
 def _say_moved(config: PipelineConfig) -> None:

@@ -87,6 +87,10 @@ def test_second_run_is_answered_from_the_cache(
     assert run.outcomes == dict.fromkeys(COMPONENTS, CACHED)
     assert pipeline.versions == before
     assert "sheet.png" in run.output
+    (small,) = re.findall("^Small, for a quick start: (.*)", run.output, re.M)
+    assert "420 steps of the classifier" in small
+    assert "--train.steps" not in small
+    assert "--evaluate.num-seeds" not in small
 
 
 @pytest.mark.slow

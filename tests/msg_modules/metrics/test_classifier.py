@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -151,6 +152,28 @@ def test_without_labels_it_learns_to_tell_by_how_much_images_are_turned() -> Non
     assert logits.argmax(axis=1).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("max_steps", "epochs"), [(12, 1), (18, 1.5), (25, 2)])
+def test_training_ends_after_the_epochs_or_the_steps(
+    max_steps: int, epochs: float, make_stripes
+) -> None:
+    images, labels = make_stripes(200, seed=3)
+    config = ClassifierConfig(epochs=2, batch_size=16, held_out=0.04)
+
+    def train(config: ClassifierConfig) -> classifier.Classifier:
+        return classifier.train_classifier(
+            examples_of(images, labels), dataset="s", num_classes=4, config=config
+        )
+
+    ended = train(dataclasses.replace(config, max_steps=max_steps))
+
+    assert ended.info.epochs == epochs
+    if epochs == int(epochs):
+        whole = train(dataclasses.replace(config, epochs=int(epochs)))
+        np.testing.assert_allclose(
+            ended.features(images), whole.features(images), atol=1e-4
+        )
+
+
 def test_random_labels_make_a_weak_classifier() -> None:
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, [400, 28, 28, 1])
@@ -182,6 +205,7 @@ def test_too_few_images(num: int) -> None:
     ("field", "value"),
     [
         ("epochs", 0),
+        ("max_steps", 0),
         ("batch_size", 0),
         ("learning_rate", 0.0),
         ("held_out", 0.0),
