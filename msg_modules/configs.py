@@ -286,7 +286,7 @@ class ClassifierConfig:
     """Settings of the classifier that provides the features for the metrics."""
 
     epochs: int = 4
-    """Training epochs."""
+    """Training epochs; fewer if `max_steps` ends the training first."""
 
     max_steps: int | None = None
     """End training after this many batches, even if that is before `epochs`; None for
@@ -336,7 +336,8 @@ class EvaluateConfig:
     number of test images, at most 10,000."""
 
     num_seeds: int = 3
-    """Number of seeds to evaluate; the spread over them is the error bar."""
+    """Number of seeds to evaluate; the spread over them is the error bar, which a
+    single seed lacks."""
 
     accuracy_score: bool = False
     """Also train classifiers on generated and on real images and compare their test

@@ -26,6 +26,13 @@ _REACHABLE_WITHIN_SECONDS = 5.0
 _VERSION = re.compile(r"\d|\*|experimental_latest")
 
 
+def _no_metadata_from_gcs(info: tfds.core.DatasetInfo) -> None:
+    """TFDS no longer reads it, but leaves a temporary directory for it each time."""
+
+
+tfds.core.DatasetInfo.initialize_from_bucket = _no_metadata_from_gcs
+
+
 def load_builder(dataset: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
     """Loads a dataset's builder without preparing the dataset.
 

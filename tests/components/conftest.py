@@ -21,7 +21,7 @@ from components.tfds_example_gen.configs import DataConfig
 def beam_context(tmp_path_factory):
     """What TFX hands an executor that runs on Beam."""
     return base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=["--runner=FnApiRunner"],
+        beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=unused"],
         tmp_dir=str(tmp_path_factory.mktemp("beam")),
         unique_id="1",
     )
@@ -29,7 +29,7 @@ def beam_context(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def example_gen(beam_context):
-    """One executor for all tests: TFX takes two seconds to make it."""
+    """One executor for all tests."""
     return executor.Executor(beam_context)
 
 

@@ -1,6 +1,7 @@
 import functools
 import hashlib
 import http.server
+import tempfile
 import threading
 
 import pytest
@@ -82,6 +83,16 @@ def test_a_dataset_is_found_by_any_of_its_spellings(name, data_dir):
 
     assert builder.info.full_name == "swatches/2.1.0"
     assert not builder.is_prepared()
+
+
+def test_loading_leaves_no_temporary_files(tmp_path, data_dir, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    assert not sources.load_builder("swatches", str(data_dir)).is_prepared()
+
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
