@@ -71,7 +71,7 @@ def caught(advice: str = "") -> Iterator[None]:
     catch any exception.
     The signal is therefore also noted: `check` raises it again, and so does the end of
     the block, whatever the block itself raised. What Python and libraries print of the
-    lost exception is suppressed.
+    lost exception is suppressed; from then on, so is what threads raise.
 
     Args:
       advice: A sentence on how to go on after an interruption.
@@ -89,6 +89,8 @@ def caught(advice: str = "") -> Iterator[None]:
         received.append(number)
         # Libraries that catch it would log it, as AutoGraph and TFX do.
         logging.disable()
+        # Threads fail when what they serve is gone, some after the end of the block.
+        threading.excepthook = lambda _: None
         if not is_ending:
             raise Interrupted(number, advice)
 

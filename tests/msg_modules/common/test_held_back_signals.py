@@ -171,6 +171,29 @@ def test_a_signal_at_the_end_does_not_keep_anything_from_being_restored(
     signals.check()
 
 
+def test_threads_that_fail_because_of_an_interruption_print_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+
+    def fail() -> None:
+        thread = threading.Thread(target=lambda: {}["what it served"])
+        thread.start()
+        thread.join()
+
+    with signals.caught("Go on."):
+        fail()
+    assert "what it served" in capsys.readouterr().err
+
+    with pytest.raises(Interrupted), signals.caught("Go on."):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            fail()
+    fail()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_block_that_holds_signals_back_does_not_begin_after_one():
     with pytest.raises(Interrupted), signals.caught():
