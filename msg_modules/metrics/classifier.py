@@ -326,9 +326,8 @@ def load_classifier(directory: str | pathlib.Path) -> Classifier:
         )
     if (content_hash := _content_hash(model)) != info.content_hash:
         raise RunError(
-            f"The weights of the classifier in {str(path)!r} have hash"
-            f" {content_hash[:8]}, but its description says {info.content_hash[:8]};"
-            f" {remedy}"
+            f"The weights of the classifier in {str(path)!r} have hash {content_hash},"
+            f" but its description says {info.content_hash}; {remedy}"
         )
     return Classifier(model, info)
 
