@@ -112,8 +112,9 @@ def test_weights_that_are_not_those_described(saved, field: str) -> None:
     path = saved / "classifier.json"
     info = json.loads(path.read_text())
     path.write_text(json.dumps({**info, field: "another"}))
-    with pytest.raises(RunError, match="another"):
+    with pytest.raises(RunError, match="another") as e:
         classifier.load_classifier(saved)
+    assert info[field] in str(e.value)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 3, 2] * 3, [0, -1, 2, 1] * 3])
