@@ -97,8 +97,10 @@ class BeamConfig:
 
     def component_args(self, step: str) -> list[str]:
         """Additional arguments for one step; Beam lets the last value win."""
-        is_packed = self.works_elsewhere(step) or _PACKAGES & self._values(step).keys()
-        return [*([] if is_packed else [_NO_PACKAGE]), *self._own_options(step)]
+        own = self._own_options(step)
+        if self.works_elsewhere(step) or _PACKAGES & self._values(step).keys():
+            return own
+        return [_NO_PACKAGE, *own]
 
     def works_elsewhere(self, step: str) -> bool:
         """Whether a step's Beam workers run outside the step's own machine."""
