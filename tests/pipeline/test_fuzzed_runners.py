@@ -69,7 +69,7 @@ def nothing_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = types.SimpleNamespace(
         steps=list, job=None, parameters={}, to_text=lambda: "text"
     )
-    monkeypatch.setattr(local, "_run", lambda config: None)
+    monkeypatch.setattr(local, "_run", lambda config, preset: None)
     monkeypatch.setattr(remote_data, "check", lambda config: config.data)
     monkeypatch.setattr(kubeflow, "_import_compiler", lambda: lambda *args: compiled)
 
